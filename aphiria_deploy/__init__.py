@@ -1,0 +1,1 @@
+"""The deploy engine and its command: it sees bundles and manifests, never constructs."""
