@@ -41,7 +41,7 @@ class _Data(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="cam
     """A value of the bundle: immutable, with camelCase keys, refusing keys that it does not know."""
 
 
-class Environment(_Data, omit_defaults=True):
+class Environment(_Data, frozen=True, omit_defaults=True):
     """Which environment the bundle is for.
 
     Attributes:
@@ -59,7 +59,7 @@ class Environment(_Data, omit_defaults=True):
     stack: str | None = None
 
 
-class ManifestFile(_Data):
+class ManifestFile(_Data, frozen=True):
     """The manifests of one numbered file, in the order in which they are applied.
 
     Attributes:
@@ -71,19 +71,19 @@ class ManifestFile(_Data):
     manifests: list[Manifest]
 
 
-class Output(_Data, tag="output", tag_field="from"):
+class Output(_Data, frozen=True, tag="output", tag_field="from"):
     """A value that the stack gives (``pulumi stack output``), by its name."""
 
     name: str
 
 
-class Variable(_Data, tag="variable", tag_field="from"):
+class Variable(_Data, frozen=True, tag="variable", tag_field="from"):
     """A value of the environment in which the command runs, by the variable's name."""
 
     name: str
 
 
-class Generated(_Data, tag="generated", tag_field="from"):
+class Generated(_Data, frozen=True, tag="generated", tag_field="from"):
     """A value that is generated once, kept in the cluster, and never known anywhere else.
 
     Attributes:
@@ -93,7 +93,7 @@ class Generated(_Data, tag="generated", tag_field="from"):
     bytes: int = 32
 
 
-class ScramVerifier(_Data, tag="scram-sha-256", tag_field="from"):
+class ScramVerifier(_Data, frozen=True, tag="scram-sha-256", tag_field="from"):
     """The SCRAM-SHA-256 verifier of another Secret's value (RFC 5803), in the form that PostgreSQL stores.
 
     Attributes:
@@ -107,7 +107,7 @@ class ScramVerifier(_Data, tag="scram-sha-256", tag_field="from"):
     key: str
 
 
-class RegistryLogin(_Data, tag="registry-login", tag_field="from"):
+class RegistryLogin(_Data, frozen=True, tag="registry-login", tag_field="from"):
     """A ``.dockerconfigjson`` made of two outputs.
 
     Attributes:
@@ -125,7 +125,7 @@ SecretSource = Output | Variable | Generated | ScramVerifier | RegistryLogin
 """Where the value of one key of a Secret comes from. Never the value."""
 
 
-class SecretSpec(_Data, omit_defaults=True):
+class SecretSpec(_Data, frozen=True, omit_defaults=True):
     """A Secret that the engine makes: the synthesized files only refer to it.
 
     Attributes:
@@ -143,7 +143,7 @@ class SecretSpec(_Data, omit_defaults=True):
     labels: dict[str, str] = {}
 
 
-class Image(_Data, omit_defaults=True):
+class Image(_Data, frozen=True, omit_defaults=True):
     """An image that the environment runs.
 
     Attributes:
@@ -156,21 +156,21 @@ class Image(_Data, omit_defaults=True):
     sample: bool = False
 
 
-class HealthCheck(_Data, tag="health", tag_field="check"):
+class HealthCheck(_Data, frozen=True, tag="health", tag_field="check"):
     """After a deploy, a GET of the URL answers with the status."""
 
     url: str
     status: int = 200
 
 
-class CorsCheck(_Data, tag="cors", tag_field="check"):
+class CorsCheck(_Data, frozen=True, tag="cors", tag_field="check"):
     """After a deploy, a CORS preflight request to the URL is answered with exactly the origin."""
 
     url: str
     origin: str
 
 
-class RedirectCheck(_Data, tag="redirect", tag_field="check"):
+class RedirectCheck(_Data, frozen=True, tag="redirect", tag_field="check"):
     """After a deploy, the URL answers with a redirect to the location."""
 
     url: str
@@ -182,7 +182,7 @@ Check = HealthCheck | CorsCheck | RedirectCheck
 """What is asked of the running site after a deploy."""
 
 
-class Gone(_Data):
+class Gone(_Data, frozen=True):
     """Something outside the namespace that must be absent after a destroy.
 
     Attributes:
@@ -194,7 +194,7 @@ class Gone(_Data):
     name: str
 
 
-class Destruction(_Data):
+class Destruction(_Data, frozen=True):
     """How a preview is removed.
 
     Attributes:
@@ -206,7 +206,7 @@ class Destruction(_Data):
     absent: list[Gone]
 
 
-class EnvironmentVariables(_Data):
+class EnvironmentVariables(_Data, frozen=True):
     """A ConfigMap's promise to the site's code: keys that must be there.
 
     Attributes:
@@ -218,14 +218,14 @@ class EnvironmentVariables(_Data):
     required: list[str]
 
 
-class CookieDomain(_Data):
+class CookieDomain(_Data, frozen=True):
     """A cookie domain that the site is told to use, and the hosts that set cookies for it."""
 
     domain: str
     hosts: list[str]
 
 
-class ApiUrl(_Data):
+class ApiUrl(_Data, frozen=True):
     """Where the front end is told that the API is, and the route that answers there.
 
     Attributes:
@@ -241,7 +241,7 @@ class ApiUrl(_Data):
     route: str
 
 
-class Contract(_Data, omit_defaults=True):
+class Contract(_Data, frozen=True, omit_defaults=True):
     """What the site's code relies on and the manifests must keep: preflight compares the two.
 
     Attributes:
@@ -261,11 +261,10 @@ class Contract(_Data, omit_defaults=True):
     cluster_cidrs: list[str] = []
 
 
-class Bundle(_Data, omit_defaults=True, kw_only=True):
+class Bundle(_Data, frozen=True, omit_defaults=True, kw_only=True, tag=FORMAT, tag_field="format"):
     """Everything that a deploy of one environment needs, and nothing secret.
 
     Attributes:
-        format: The version of the format.
         site: The site's name, for example ``aphiria.com``.
         environment: Which environment.
         files: The manifests, by file, in the order in which they are applied.
@@ -281,7 +280,6 @@ class Bundle(_Data, omit_defaults=True, kw_only=True):
         hash: ``sha256:`` and 64 hex digits over the canonical JSON of all of the above.
     """
 
-    format: str = FORMAT
     site: str
     environment: Environment
     files: list[ManifestFile]
@@ -342,7 +340,7 @@ class Site(Protocol):
 
 def content_hash(bundle: Bundle) -> str:
     """Gives ``sha256:`` and the hex digest of the bundle's canonical JSON: sorted keys, without ``hash`` itself."""
-    data = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"}
+    data = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"} | {"format": FORMAT}
     return f"sha256:{hashlib.sha256(msgspec.json.encode(data, order='sorted')).hexdigest()}"
 
 
