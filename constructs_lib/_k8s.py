@@ -7,14 +7,14 @@ Deployment, and know Kubernetes 1.28 at most (``bench/README.md``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from cdk8s import ApiObject, App, Chart
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
 from constructs import Construct
 
-__all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "manifests"]
+__all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "api_metadata", "manifests"]
 
 
 class Phase(StrEnum):
@@ -88,6 +88,11 @@ class Manifest(ApiObject):
         )
 
 
+def api_metadata(metadata: Mapping[str, Any]) -> ApiObjectMetadata:
+    """Gives the ``metadata`` of an object in the form that generated bindings take."""
+    return ApiObjectMetadata(**metadata)
+
+
 def manifests(chart: Chart) -> Iterator[tuple[Phase, dict[str, Any]]]:
     """Renders all objects of a chart, in the order in which they are applied.
 
@@ -95,9 +100,11 @@ def manifests(chart: Chart) -> Iterator[tuple[Phase, dict[str, Any]]]:
     :class:`Manifest`.
     """
     rendered = []
-    for api_object in chart.api_objects:
-        phase = api_object.phase if isinstance(api_object, Manifest) else None
-        manifest = api_object.to_json()
+    for node in chart.node.find_all():
+        if not isinstance(node, ApiObject):
+            continue
+        phase = node.phase if isinstance(node, Manifest) else None
+        manifest = node.to_json()
         rendered.append((phase or _phase(manifest["kind"]), manifest))
     return iter(sorted(rendered, key=lambda item: (item[0], _ORDER.get(item[1]["kind"], len(_ORDER)))))
 
