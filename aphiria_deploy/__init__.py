@@ -1,0 +1,1 @@
+"""The deploy engine and its command: sees manifests, never constructs."""

@@ -1,0 +1,1 @@
+"""Aphiria's site: one definition, four sets of values."""
