@@ -94,7 +94,7 @@ $(VENV)/.project: $(VENV)/.lock pyproject.toml
 	@touch $@
 
 node_modules/.lock: package-lock.json | $(VENV)/.project
-	$(BIN)/python -m tools.node ci --no-audit --no-fund --loglevel=error
+	$(BIN)/python -m tools.node ci --loglevel=error
 	@touch $@
 
 .cache/uv/.version-$(UV_VERSION):
