@@ -36,9 +36,9 @@ def _all_environments(folder: Path) -> None:
     environment = os.environ | {"CDK8S_OUTDIR": str(folder / "ours")}
     objects = folder / "objects.json"
     objects.write_text(json.dumps(_objects()), encoding="utf-8")
-    from constructs_lib._node import node_for_jsii  # the same Node.js as ours
+    from constructs_lib._node import use_supported_node  # the same Node.js as ours
 
-    peer = [str(node_for_jsii()), str(ROOT / "bench" / "peer.mjs"), str(objects), str(folder / "peer")]
+    peer = [use_supported_node(), str(ROOT / "bench" / "peer.mjs"), str(objects), str(folder / "peer")]
     if not (ROOT / "node_modules" / "cdk8s").is_dir():
         print(f"python -m apps, all environments: {_median([ours], environment)[0]:.2f} s (no peer: run npm ci)")
         return

@@ -11,8 +11,13 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
-from constructs import Construct
+from constructs_lib._node import use_supported_node
+
+# jsii starts Node.js as soon as its first package is imported.
+use_supported_node()
+
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart  # noqa: E402
+from constructs import Construct  # noqa: E402
 
 __all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "api_metadata", "manifests"]
 
