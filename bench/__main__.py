@@ -15,6 +15,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from aphiria_deploy.files import synthesize
+from apps import site
+from constructs_lib._node import use_supported_node
+
 ROOT = Path(__file__).parent.parent
 RUNS = 9
 PREVIEWS = (1, 10, 100, 1000)
@@ -36,7 +40,6 @@ def _all_environments(folder: Path) -> None:
     environment = os.environ | {"CDK8S_OUTDIR": str(folder / "ours")}
     objects = folder / "objects.json"
     objects.write_text(json.dumps(_objects()), encoding="utf-8")
-    from constructs_lib._node import use_supported_node  # the same Node.js as ours
 
     peer = [use_supported_node(), str(ROOT / "bench" / "peer.mjs"), str(objects), str(folder / "peer")]
     if not (ROOT / "node_modules" / "cdk8s").is_dir():
@@ -47,12 +50,9 @@ def _all_environments(folder: Path) -> None:
 
 
 def _objects() -> dict[str, dict[str, list[object]]]:
-    from apps import site
 
     bundles = [site.bundle(name, _IMAGES) for name in site.environments]
-    return {
-        bundle.environment.name: {file.name: list(file.manifests) for file in bundle.files} for bundle in bundles
-    }
+    return {bundle.environment.name: {file.name: list(file.manifests) for file in bundle.files} for bundle in bundles}
 
 
 def _median(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> list[float]:
@@ -68,8 +68,6 @@ def _median(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> l
 
 
 def _previews(folder: Path) -> None:
-    from aphiria_deploy.files import synthesize
-    from apps import site
 
     synthesize(site, ["pr-1"], _IMAGES, folder / "warm")
     for count in PREVIEWS:

@@ -29,9 +29,7 @@ _IMPORTS: Final = CHECKOUT / "imports"
 _STUBS: Final = CHECKOUT / "constructs_lib" / "_imports"
 
 # https://github.com/OWNER/PROJECT/releases/download/vVERSION/FILE, or the same with the raw files of a tag.
-_ADDRESS: Final = re.compile(
-    r"https://[^/]+/[^/]+/(?P<project>[^/]+)/.*/?v(?P<version>\d+\.\d+\.\d+)/.*\.yaml"
-)
+_ADDRESS: Final = re.compile(r"https://[^/]+/[^/]+/(?P<project>[^/]+)/.*/?v(?P<version>\d+\.\d+\.\d+)/.*\.yaml")
 _DOWNLOAD_TIMEOUT_SECONDS: Final = 60
 
 
@@ -82,9 +80,7 @@ def read_release(release: Release, folder: Path | None) -> list[Crd]:
     return load_crds(path)
 
 
-def reduced_crds(
-    releases: Sequence[Release], table: Sequence[Use], folder: Path | None
-) -> dict[str, list[Crd]]:
+def reduced_crds(releases: Sequence[Release], table: Sequence[Use], folder: Path | None) -> dict[str, list[Crd]]:
     """What the table keeps of the releases' CRDs, by API group.
 
     Raises:

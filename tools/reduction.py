@@ -162,17 +162,13 @@ def _prune_fields(schema: JsonObject, fields: _Tree, where: str, path: str) -> J
     properties: JsonObject = schema.get("properties", {})
     for name in fields:
         if name not in properties:
-            raise CrdError(
-                f"{where}: {prefix}{name}: no such field, but {_describe(schema)}; correct the table."
-            )
+            raise CrdError(f"{where}: {prefix}{name}: no such field, but {_describe(schema)}; correct the table.")
     for name in schema.get("required", []):
         if name not in fields:
             raise CrdError(f"{where}: {prefix}{name}: the CRD requires it; add it to what is kept.")
     # In the CRD's own order, so that the table's order changes nothing.
     return {
-        name: _prune(field, fields[name], where, prefix + name)
-        for name, field in properties.items()
-        if name in fields
+        name: _prune(field, fields[name], where, prefix + name) for name, field in properties.items() if name in fields
     }
 
 
@@ -200,9 +196,7 @@ def _parse_use(entry: object, name: str, place: str) -> Use:
         raise CrdError(f"{place}: found {found}; expected project, version and keep.")
     project, version, keep = entry["project"], entry["version"], entry["keep"]
     if not isinstance(project, str) or not isinstance(version, str):
-        raise CrdError(
-            f"{place}: found {project!r} and {version!r}; expected a project's name and a version's."
-        )
+        raise CrdError(f"{place}: found {project!r} and {version!r}; expected a project's name and a version's.")
     if not isinstance(keep, list) or not keep or not all(isinstance(path, str) for path in keep):
         raise CrdError(f"{place}: keep: found {keep!r:.60}; expected a list of paths.")
     return Use(name, project, version, tuple(keep))
