@@ -51,23 +51,20 @@ def to_yaml(manifests: Iterable[Mapping[str, Any]]) -> str:
     return text
 
 
-def write(bundles: Sequence[Bundle], out: Path) -> list[Path]:
-    """Writes ``<out>/<environment>/<file>.k8s.yaml`` for each file of each bundle.
+def render(bundle: Bundle) -> dict[str, str]:
+    """Gives a bundle's files, by name."""
+    return {f"{file.name}.k8s.yaml": to_yaml(file.manifests) for file in bundle.files}
 
-    Everything is rendered before anything is written, and an environment's folder is replaced as a whole.
 
-    Returns:
-        The files that were written.
+def write(rendered: Mapping[str, Mapping[str, str]], out: Path) -> None:
+    """Writes ``<out>/<environment>/<file>`` for each file of each environment.
+
+    An environment's folder is replaced as a whole.
 
     Raises:
         OSError: A file or folder could not be written.
     """
-    rendered = {
-        bundle.environment.name: {f"{file.name}.k8s.yaml": to_yaml(file.manifests) for file in bundle.files}
-        for bundle in bundles
-    }
     out.mkdir(parents=True, exist_ok=True)
-    written = []
     for environment, files in rendered.items():
         folder = out / environment
         with tempfile.TemporaryDirectory(prefix=f".{environment}.", dir=out) as temporary:
@@ -75,15 +72,13 @@ def write(bundles: Sequence[Bundle], out: Path) -> list[Path]:
             fresh.mkdir()
             for name, text in files.items():
                 (fresh / name).write_text(text, encoding="utf-8")
-                written.append(folder / name)
             if folder.exists():
                 folder.rename(Path(temporary, "old"))
             fresh.rename(folder)
-    return written
 
 
 def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str], out: Path) -> list[Bundle]:
-    """Makes the bundles of environments and writes their files.
+    """Makes the bundles of environments and writes their files, once all of them are made.
 
     Args:
         site: The site.
@@ -99,5 +94,5 @@ def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str
         OSError: A file or folder could not be written.
     """
     bundles = [site.bundle(environment, images) for environment in environments or site.environments]
-    write(bundles, out)
+    write({bundle.environment.name: render(bundle) for bundle in bundles}, out)
     return bundles

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
 
 from aphiria_deploy.bundle import (
     ApiUrl,
@@ -34,7 +33,7 @@ from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
 from constructs_lib import App, Chart, ImageRef, drop_job, manifests
-from constructs_lib.gateway import Protocol
+from constructs_lib.gateway_ref import Protocol
 
 _WEB_CONFIG_MAP = "js-config"
 _WEB_CONFIG_FILE = "config.js"
@@ -92,15 +91,11 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
 def _running(files: Sequence[ManifestFile]) -> set[str]:
     """Finds every image that a container of the manifests runs."""
     found = set()
-    stack: list[Any] = [manifest for file in files for manifest in file.manifests]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, dict):
-            for containers in (item.get("containers"), item.get("initContainers")):
-                found |= {container["image"] for container in containers or ()}
-            stack += item.values()
-        elif isinstance(item, list):
-            stack += item
+    for file in files:
+        for manifest in file.manifests:
+            spec = manifest.get("spec", {})
+            pod = spec.get("jobTemplate", {}).get("spec", spec).get("template", {}).get("spec", {})
+            found |= {part["image"] for part in (*pod.get("initContainers", ()), *pod.get("containers", ()))}
     return found
 
 

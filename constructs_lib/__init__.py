@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from constructs_lib.gateway import Acme as Acme
     from constructs_lib.gateway import Gateway as Gateway
     from constructs_lib.gateway import GatewayProps as GatewayProps
-    from constructs_lib.gateway import GatewayRef as GatewayRef
     from constructs_lib.gateway import SelfSigned as SelfSigned
+    from constructs_lib.gateway_ref import GatewayRef as GatewayRef
     from constructs_lib.migration_job import MigrationJob as MigrationJob
     from constructs_lib.migration_job import MigrationJobProps as MigrationJobProps
     from constructs_lib.namespace import Destination as Destination
@@ -78,7 +78,8 @@ _MODULES = {
     "database_job": ("DatabaseJob", "DatabaseJobProps", "drop_job"),
     "env_vars": ("EnvVars", "EnvVarsProps"),
     "errors": ("InvalidPropsError", "InvalidValueError"),
-    "gateway": ("Acme", "Gateway", "GatewayProps", "GatewayRef", "SelfSigned"),
+    "gateway": ("Acme", "Gateway", "GatewayProps", "SelfSigned"),
+    "gateway_ref": ("GatewayRef",),
     "migration_job": ("MigrationJob", "MigrationJobProps"),
     "namespace": ("Destination", "Isolation", "Namespace", "NamespaceProps", "Quota"),
     "order": ("ObjectRef",),

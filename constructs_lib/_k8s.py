@@ -11,8 +11,13 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from cdk8s import ApiObject, ApiObjectMetadata, App, Chart
-from constructs import Construct
+from constructs_lib._node import use_supported_node
+
+# jsii starts Node.js as soon as its first package is imported.
+use_supported_node()
+
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart  # noqa: E402
+from constructs import Construct  # noqa: E402
 
 __all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "api_metadata", "manifests"]
 
@@ -60,7 +65,8 @@ _BASE = frozenset(list(_ORDER)[: list(_ORDER).index("Job")])
 class Manifest(ApiObject):
     """An object of any kind, made of plain data.
 
-    What is set on the cdk8s side afterwards (JSON patches, labels of the Chart) is not seen: change :attr:`manifest`.
+    cdk8s knows its place in the tree and asks it for the rest: what is set on that side (JSON patches, labels of the
+    Chart, the name that cdk8s would generate) is not seen. Change :attr:`manifest` instead.
 
     Attributes:
         manifest: The object. It may be changed until it is rendered.
@@ -68,8 +74,7 @@ class Manifest(ApiObject):
     """
 
     def __init__(self, scope: Construct, id: str, manifest: dict[str, Any], phase: Phase | None = None) -> None:  # noqa: A002 - cdk8s's name
-        metadata = {key: value for key, value in manifest["metadata"].items() if key in {"name", "namespace"}}
-        super().__init__(scope, id, api_version=manifest["apiVersion"], kind=manifest["kind"], metadata=metadata)
+        super().__init__(scope, id, api_version=manifest["apiVersion"], kind=manifest["kind"])
         self.manifest = manifest
         self.phase = phase
 

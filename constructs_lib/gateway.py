@@ -1,13 +1,12 @@
 """The Gateway: a listener for each host, the certificate behind it, and the redirects that every site wants.
 
-Bindings are imported where they are used: a set without a Gateway does not pay for them.
+Only sets with a Gateway of their own pay for loading the bindings: routes need :mod:`constructs_lib.gateway_ref` alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import ip_network
 
 from constructs_lib._imports.io.cert_manager import (
@@ -37,94 +36,12 @@ from constructs_lib._imports.org.nginx.gateway import (
 )
 from constructs_lib._k8s import Construct, Manifest, api_metadata
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.gateway_ref import GATEWAY_API_GROUP, GatewayRef, Listener, Protocol
 from constructs_lib.placement import Placement
 from constructs_lib.values import Hostname, SecretKey
 
 _APP = "gateway"
 _COMPONENT = "gateway"
-
-
-class Protocol(StrEnum):
-    """What a listener speaks."""
-
-    HTTP = "HTTP"
-    HTTPS = "HTTPS"
-
-
-@dataclass(frozen=True)
-class Listener:
-    """One listener of a Gateway.
-
-    Attributes:
-        name: Its name: what a route calls its section.
-        protocol: What it speaks.
-        hostname: The hosts that it answers for.
-    """
-
-    name: str
-    protocol: Protocol
-    hostname: Hostname
-
-    @property
-    def port(self) -> int:
-        """Where it listens."""
-        return 443 if self.protocol is Protocol.HTTPS else 80
-
-
-@dataclass(frozen=True, kw_only=True)
-class GatewayRef:
-    """A Gateway as routes see it: whoever knows its hosts knows its listeners, so nobody types a section's name.
-
-    Attributes:
-        name: Its name.
-        namespace: Where it is.
-        hostnames: The hosts that it has listeners for: domains, and wildcards of one label.
-
-    Raises:
-        InvalidPropsError: There is no host, or one twice.
-    """
-
-    name: str
-    namespace: str
-    hostnames: Sequence[Hostname]
-
-    def __post_init__(self) -> None:
-        if not self.hostnames:
-            raise InvalidPropsError([f"Gateway {self.name}: hostnames: found none, expected one or more"])
-        if len(set(self.hostnames)) < len(self.hostnames):
-            found = ", ".join(map(str, self.hostnames))
-            raise InvalidPropsError([f"Gateway {self.name}: hostnames: found {found}, expected each once"])
-
-    def listeners(self) -> list[Listener]:
-        """All listeners, HTTP first: ``…-root`` for domains, ``…-subdomains`` for wildcards, numbered if several."""
-        groups = {
-            "root": [host for host in self.hostnames if not host.is_wildcard],
-            "subdomains": [host for host in self.hostnames if host.is_wildcard],
-        }
-        return [
-            Listener(f"{protocol.lower()}-{group}{f'-{number}' if len(hosts) > 1 else ''}", protocol, host)
-            for protocol in Protocol
-            for group, hosts in groups.items()
-            for number, host in enumerate(hosts, start=1)
-        ]
-
-    def listener_for(self, host: Hostname) -> Listener:
-        """Finds the HTTPS listener that answers for a host; its own one before a wildcard's.
-
-        Raises:
-            InvalidValueError: There is none.
-        """
-        candidates = [
-            listener
-            for listener in self.listeners()
-            if listener.protocol is Protocol.HTTPS and listener.hostname.covers(host)
-        ]
-        if not candidates:
-            hosts = ", ".join(map(str, self.hostnames))
-            raise InvalidValueError(
-                f"host of a route to Gateway {self.namespace}/{self.name}", str(host), f"one of {hosts}"
-            )
-        return min(candidates, key=lambda listener: listener.hostname.is_wildcard)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -261,7 +178,7 @@ class Gateway(Construct):
             )
         else:
             parent = ClusterIssuerSpecAcmeSolversHttp01GatewayHttpRouteParentRefs(
-                name=ref.name, namespace=ref.namespace, kind="Gateway", group="gateway.networking.k8s.io"
+                name=ref.name, namespace=ref.namespace, kind="Gateway", group=GATEWAY_API_GROUP
             )
             solver = ClusterIssuerSpecAcmeSolvers(
                 http01=ClusterIssuerSpecAcmeSolversHttp01(
@@ -354,7 +271,7 @@ class Gateway(Construct):
             metadata=api_metadata(self._metadata("https-redirect")),
             spec=api.HttpRouteSpec(
                 parent_refs=[
-                    parent_ref(ref, listener) for listener in ref.listeners() if listener.protocol is Protocol.HTTP
+                    _parent_ref(ref, listener) for listener in ref.listeners() if listener.protocol is Protocol.HTTP
                 ],
                 rules=[api.HttpRouteSpecRules(filters=[filters])],
             ),
@@ -370,20 +287,20 @@ class Gateway(Construct):
             name,
             metadata=api_metadata(self._metadata(name)),
             spec=api.HttpRouteSpec(
-                parent_refs=[parent_ref(self._props.ref, self._props.ref.listener_for(source))],
+                parent_refs=[_parent_ref(self._props.ref, self._props.ref.listener_for(source))],
                 hostnames=[str(source)],
                 rules=[api.HttpRouteSpecRules(filters=[filters])],
             ),
         )
 
 
-def parent_ref(ref: GatewayRef, listener: Listener) -> api.HttpRouteSpecParentRefs:
+def _parent_ref(ref: GatewayRef, listener: Listener) -> api.HttpRouteSpecParentRefs:
     """Gives a route's reference to one listener, with what the server would default written out.
 
     An atomic list with defaulted members is in conflict between managers even when it looks equal.
     """
     return api.HttpRouteSpecParentRefs(
-        group="gateway.networking.k8s.io",
+        group=GATEWAY_API_GROUP,
         kind="Gateway",
         name=ref.name,
         namespace=ref.namespace,

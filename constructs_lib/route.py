@@ -4,29 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from constructs_lib._imports.io.k8s.networking import gateway as api
-from constructs_lib._imports.org.nginx.gateway import (
-    ClientSettingsPolicy,
-    ClientSettingsPolicySpec,
-    ClientSettingsPolicySpecBody,
-    ClientSettingsPolicySpecTargetRef,
-    RateLimitPolicy,
-    RateLimitPolicySpec,
-    RateLimitPolicySpecRateLimit,
-    RateLimitPolicySpecRateLimitLocal,
-    RateLimitPolicySpecRateLimitLocalRules,
-    RateLimitPolicySpecTargetRefs,
-)
-from constructs_lib._k8s import Construct, api_metadata
+from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
-from constructs_lib.gateway import GatewayRef, parent_ref
+from constructs_lib.gateway_ref import GATEWAY_API_GROUP, GatewayRef, Listener
 from constructs_lib.placement import Placement
 from constructs_lib.values import BodySize, Hostname, Name
 from constructs_lib.workload import ServiceRef
 
 _COMPONENT = "routing"
-_GROUP = "gateway.networking.k8s.io"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,63 +85,81 @@ class RouteProps:
 
 
 class Route(Construct):
-    """An HTTPRoute that attaches to the HTTPS listeners of its hosts, and the policies that limit it."""
+    """An HTTPRoute that attaches to the HTTPS listeners of its hosts, and the policies that limit it.
+
+    Its objects are plain data: every preview has several, and a generated binding costs four times as much of each.
+    """
 
     def __init__(self, scope: Construct, id: str, props: RouteProps) -> None:  # noqa: A002 - cdk8s's name
         super().__init__(scope, id)
-        metadata = api_metadata(props.placement.metadata(props.name, app=props.name, component=_COMPONENT))
-        listeners = dict.fromkeys(props.gateway.listener_for(host) for host in props.hostnames)
-        filters = None
-        if props.response_headers:
-            headers = [
-                api.HttpRouteSpecRulesFiltersResponseHeaderModifierSet(name=name, value=value)
-                for name, value in props.response_headers.items()
-            ]
-            modifier = api.HttpRouteSpecRulesFiltersResponseHeaderModifier(set=headers)
-            header_type = api.HttpRouteSpecRulesFiltersType.RESPONSE_HEADER_MODIFIER
-            filters = [api.HttpRouteSpecRulesFilters(type=header_type, response_header_modifier=modifier)]
-        backend = api.HttpRouteSpecRulesBackendRefs(
-            group="", kind="Service", name=props.service.name, port=props.service.port, weight=1
-        )
-        everything = api.HttpRouteSpecRulesMatches(
-            path=api.HttpRouteSpecRulesMatchesPath(type=api.HttpRouteSpecRulesMatchesPathType.PATH_PREFIX, value="/")
-        )
-        api.HttpRoute(
+        metadata = props.placement.metadata(props.name, app=props.name, component=_COMPONENT)
+        target = {"group": GATEWAY_API_GROUP, "kind": "HTTPRoute", "name": props.name}
+        Manifest(
             self,
             "route",
-            metadata=metadata,
-            spec=api.HttpRouteSpec(
-                parent_refs=[parent_ref(props.gateway, listener) for listener in listeners],
-                hostnames=[str(host) for host in props.hostnames],
-                rules=[api.HttpRouteSpecRules(matches=[everything], filters=filters, backend_refs=[backend])],
-            ),
+            {
+                "apiVersion": f"{GATEWAY_API_GROUP}/v1",
+                "kind": "HTTPRoute",
+                "metadata": metadata,
+                "spec": _route_spec(props),
+            },
         )
         if props.rate_limit:
-            rule = RateLimitPolicySpecRateLimitLocalRules(
-                key="$binary_remote_addr",
-                rate=f"{props.rate_limit.requests_per_second}r/s",
-                burst=props.rate_limit.burst,
-                no_delay=True,
-                zone_size=props.rate_limit.zone_size,
-            )
-            RateLimitPolicy(
+            rule = {
+                "key": "$binary_remote_addr",
+                "rate": f"{props.rate_limit.requests_per_second}r/s",
+                "burst": props.rate_limit.burst,
+                "noDelay": True,
+                "zoneSize": props.rate_limit.zone_size,
+            }
+            Manifest(
                 self,
                 "rate-limit",
-                metadata=metadata,
-                spec=RateLimitPolicySpec(
-                    target_refs=[RateLimitPolicySpecTargetRefs(group=_GROUP, kind="HTTPRoute", name=props.name)],
-                    rate_limit=RateLimitPolicySpecRateLimit(
-                        local=RateLimitPolicySpecRateLimitLocal(rules=[rule]), reject_code=429
-                    ),
-                ),
+                {
+                    "apiVersion": "gateway.nginx.org/v1alpha1",
+                    "kind": "RateLimitPolicy",
+                    "metadata": metadata,
+                    "spec": {
+                        "targetRefs": [target],
+                        "rateLimit": {"rejectCode": 429, "local": {"rules": [rule]}},
+                    },
+                },
             )
         if props.max_body_size:
-            ClientSettingsPolicy(
+            Manifest(
                 self,
                 "client-settings",
-                metadata=metadata,
-                spec=ClientSettingsPolicySpec(
-                    target_ref=ClientSettingsPolicySpecTargetRef(group=_GROUP, kind="HTTPRoute", name=props.name),
-                    body=ClientSettingsPolicySpecBody(max_size=str(props.max_body_size)),
-                ),
+                {
+                    "apiVersion": "gateway.nginx.org/v1alpha1",
+                    "kind": "ClientSettingsPolicy",
+                    "metadata": metadata,
+                    "spec": {"targetRef": target, "body": {"maxSize": str(props.max_body_size)}},
+                },
             )
+
+
+def _route_spec(props: RouteProps) -> dict[str, Any]:
+    # What the server would default is written out: an atomic list with defaulted members is in conflict between
+    # managers even when it looks equal.
+    listeners = dict.fromkeys(props.gateway.listener_for(host) for host in props.hostnames)
+    rule: dict[str, Any] = {"matches": [{"path": {"type": "PathPrefix", "value": "/"}}]}
+    if props.response_headers:
+        headers = [{"name": name, "value": value} for name, value in props.response_headers.items()]
+        rule["filters"] = [{"type": "ResponseHeaderModifier", "responseHeaderModifier": {"set": headers}}]
+    backend = {"group": "", "kind": "Service", "name": props.service.name, "port": props.service.port, "weight": 1}
+    rule["backendRefs"] = [backend]
+    return {
+        "parentRefs": [_parent_ref(props.gateway, listener) for listener in listeners],
+        "hostnames": [str(host) for host in props.hostnames],
+        "rules": [rule],
+    }
+
+
+def _parent_ref(gateway: GatewayRef, listener: Listener) -> dict[str, str]:
+    return {
+        "group": GATEWAY_API_GROUP,
+        "kind": "Gateway",
+        "name": gateway.name,
+        "namespace": gateway.namespace,
+        "sectionName": listener.name,
+    }
