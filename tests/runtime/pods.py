@@ -229,7 +229,6 @@ class Pod:
         """Removes everything that still runs."""
         for container in self._containers.values():
             container.kill()
-            container.process.wait()
         self._runner.close()
         self._sandbox.wait()
 
@@ -330,9 +329,9 @@ class _Container:
         log.chmod(0o666)
         self.process = self._run(
             [
-                *("setpriv", "--pdeathsig", "KILL"),
                 *("nsenter", "--target", str(network), *(["--user", "--preserve-credentials"] if _ROOTLESS else []), "--net", "--"),
-                *("unshare", "--mount", "--pid", "--fork", "--kill-child", "--", "sh", "-ec", script),
+                *("setpriv", "--pdeathsig=KILL"),
+                *("unshare", "--mount", "--pid", "--fork", "--", "sh", "-ec", script),
             ]
         )
         self._pid = self._first_process()
@@ -356,9 +355,10 @@ class _Container:
         return False
 
     def kill(self) -> None:
-        """Ends it at once, with all that runs in it."""
+        """Ends it at once, with all that runs in it: nothing outlives the first process of a PID namespace."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.kill(self._pid, signal.SIGKILL)
+            self.process.wait()
 
     def _run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
         with self.log.open("ab") as log:
@@ -409,12 +409,16 @@ def _start_sandbox(sysctls: Sequence[str]) -> tuple[subprocess.Popen[bytes], soc
 
 
 def _become(root: Path, uid: int, gid: int) -> list[str]:
-    """Gives what makes a command run below a root, as a user, with no way to be more."""
+    """Gives what makes a command run below a root, as a user, with no way to be more.
+
+    It ends when its parent does, and so with the tests, however they end.
+    """
+    bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
     if _ROOTLESS:
-        # A user of its own name space, which is also the one that may change the root.
-        return ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", f"--root={root}", "--wd=/", "--"]
-    no_more = ["--clear-groups", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
-    return ["chroot", str(root), "setpriv", f"--reuid={uid}", f"--regid={gid}", *no_more, "--"]
+        # The user namespace in which it is that user is also the one that may change the root.
+        user = ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", f"--root={root}", "--wd=/", "--"]
+        return [*user, *bounds[:3], "--"]
+    return ["chroot", str(root), *bounds, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
 
 
 def _mount_script(image: Image, volumes: Mapping[str, Path], read_only: set[str], read_only_root: bool) -> str:
