@@ -8,6 +8,7 @@ image that the manifest names.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import shlex
@@ -144,8 +145,9 @@ class Pod:
         return self._folder / "volumes" / name
 
     def logs(self) -> str:
-        """What its containers wrote."""
-        return "\n".join(f"--- {path.stem}\n{path.read_text()}" for path in sorted(self._folder.glob("*.log")))
+        """What its containers wrote last."""
+        logs = sorted(self._folder.glob("*.log"))
+        return "\n".join("\n".join([f"--- {log.stem}", *log.read_text().splitlines()[-20:]]) for log in logs)
 
     def socket(self) -> socket.socket:
         """A TCP socket in the pod's network, not connected yet."""
@@ -351,13 +353,16 @@ class _Container:
             return True
         if not self._told and (self._pre_stop is None or self._pre_stop.poll() is not None):
             self._told = True
-            os.kill(self._pid, signal.SIGTERM)
+            # It may just have ended, and its preStop with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGTERM)
         return False
 
     def kill(self) -> None:
         """Ends it at once, with all that runs in it: nothing outlives the first process of a PID namespace."""
         if self.process.poll() is None:
-            os.kill(self._pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
             self.process.wait()
 
     def _run(self, command: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -44,8 +44,17 @@ function seen(): array
 
 function slow(int $milliseconds): void
 {
-    usleep($milliseconds * 1000);
+    work($milliseconds);
     text('ok');
+}
+
+/** Takes its time, also when a signal comes, which ends a sleep. */
+function work(int $milliseconds): void
+{
+    $until = hrtime(true) + $milliseconds * 1_000_000;
+    while (($left = $until - hrtime(true)) > 0) {
+        usleep(intdiv($left, 1000) + 1);
+    }
 }
 
 function received(array $file): array
@@ -59,6 +68,6 @@ function after(int $milliseconds, string $file): void
 {
     text('ok');
     fastcgi_finish_request();
-    usleep($milliseconds * 1000);
+    work($milliseconds);
     file_put_contents('/tmp/' . basename($file), 'done');
 }
