@@ -72,7 +72,7 @@ class Balancer:
 
         Args:
             seed: Of the choice of pods and connections.
-            buffer: The size of the buffers between it and the pods, where a test needs small ones.
+            buffer: The size of the buffers of its connections, where a test needs small ones.
         """
         self.port = 0
         self.lost: list[str] = []
@@ -131,6 +131,8 @@ class Balancer:
         await asyncio.gather(*self._clients, return_exceptions=True)
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._buffer:
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._buffer)
         task = self._loop.create_task(self._serve(reader, writer))
         self._clients.add(task)
         task.add_done_callback(self._clients.discard)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class Pods:
         self._folders = (folder / f"pod-{number}" for number in itertools.count())
         self._stack = stack
 
-    def start(self, of: sets.Set, template: sets.Template | None = None) -> Pod:
+    def start(self, of: sets.Set, template: sets.Template | None = None, *, network: Sequence[str] = ()) -> Pod:
         """Starts a pod of a set's Deployment, or of a template that was made from its."""
         pod = Pod(
             template or of.template("Deployment"),
@@ -29,6 +29,7 @@ class Pods:
             objects=of.objects,
             folder=next(self._folders),
             secrets=sets.SECRETS,
+            network=network,
         )
         return self._stack.enter_context(pod)
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
+import http.client
 import json
 import signal
+import socket
 import subprocess
+import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, Self
@@ -71,3 +76,77 @@ class Wrk:
         counted = json.loads(output.splitlines()[-1])
         requests, slow = counted.pop("requests"), counted.pop("slow")
         return Tally(requests, slow, counted)
+
+
+class Downloads:
+    """Clients that download a file, each as slowly as a phone does, and compare what they get."""
+
+    def __init__(
+        self, port: int, path: str, content: bytes, *, clients: int = 6, seconds: float = 2, buffer: int = 65536
+    ) -> None:
+        """Starts them.
+
+        Args:
+            port: Where the file is.
+            path: Its path.
+            content: What is in it.
+            clients: How many there are.
+            seconds: How long each download takes at least.
+            buffer: The size of a client's buffer, and of what it reads at once.
+        """
+        self._port, self._path, self._buffer = port, path, buffer
+        self._expected = hashlib.sha256(content).digest()
+        self._between = seconds * buffer / len(content)
+        self._stopping = threading.Event()
+        self._count = threading.Lock()
+        self._complete = 0
+        self._failures: dict[str, int] = {}
+        # They do not all begin at once.
+        begins = [seconds * number / clients for number in range(clients)]
+        self._clients = [threading.Thread(target=self._download_until_stopped, args=[begin]) for begin in begins]
+        for client in self._clients:
+            client.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for client in self._clients:
+            client.join()
+
+    def stop(self) -> Tally:
+        self.__exit__()
+        return Tally(self._complete, self._complete, self._failures)
+
+    def _download_until_stopped(self, begin: float) -> None:
+        self._stopping.wait(begin)
+        while not self._stopping.is_set():
+            try:
+                failure = self._download()
+            except (OSError, http.client.HTTPException) as error:
+                failure = type(error).__name__
+            with self._count:
+                if failure:
+                    self._failures[failure] = self._failures.get(failure, 0) + 1
+                else:
+                    self._complete += 1
+
+    def _download(self) -> str | None:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=10)
+        connection.sock = socket.socket()
+        connection.sock.settimeout(10)
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._buffer)
+        try:
+            connection.sock.connect(("127.0.0.1", self._port))
+            connection.request("GET", self._path)
+            response = connection.getresponse()
+            received = hashlib.sha256()
+            while part := response.read(self._buffer):
+                received.update(part)
+                time.sleep(self._between)
+            if response.status != 200:
+                return f"status {response.status}"
+            return None if received.digest() == self._expected else "wrong content"
+        finally:
+            connection.close()

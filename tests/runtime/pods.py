@@ -88,6 +88,7 @@ class Pod:
         objects: Sequence[Manifest],
         folder: Path,
         secrets: Mapping[str, Mapping[str, str]] | None = None,
+        network: Sequence[str] = (),
     ) -> None:
         """Starts a pod.
 
@@ -97,6 +98,7 @@ class Pod:
             objects: The set that it is a part of, with its ConfigMaps.
             folder: Where its volumes and logs are made.
             secrets: The data of the Secrets that it refers to.
+            network: More sysctls of its network, ``name=value``.
         """
         self._spec = template["spec"]
         self._images = images
@@ -111,7 +113,7 @@ class Pod:
         for volume in self._spec.get("volumes", ()):
             self._make_volume(volume)
         sysctls = [f"{item['name']}={item['value']}" for item in self._spec["securityContext"].get("sysctls", ())]
-        self._sandbox, self._runner = _start_sandbox(sysctls)
+        self._sandbox, self._runner = _start_sandbox([*sysctls, *network])
         try:
             for part in self._spec.get("initContainers", ()):
                 init = self._start(part)

@@ -34,36 +34,36 @@ def _hand_over(
 def test_fifty_handovers_under_load_lose_no_request(api_pods: Pods) -> None:
     report = _hand_over(api_pods, times=50)
 
-    assert report.failed == 0, report
-    assert not report.lost, report
-    assert not report.killed, report
+    assert report.failed == 0, str(report)
+    assert not report.lost, str(report)
+    assert not report.killed, str(report)
     # And it was put to the test: requests were there when nginx was told to quit, and connections were kept.
-    assert len(report.handovers) == 50, report
-    assert report.tally.requests > 2000, report
-    assert report.unfinished > 50, report
-    assert report.reused > report.tally.requests / 4, report
-    assert report.slowest_ending < sets.DRAIN.grace - 5, report
+    assert len(report.handovers) == 50, str(report)
+    assert report.tally.requests > 2000, str(report)
+    assert report.unfinished > 50, str(report)
+    assert report.reused > report.tally.requests / 4, str(report)
+    assert report.slowest_ending < sets.DRAIN.grace - 5, str(report)
 
 
 @pytest.mark.xdist_group("runtime-requests")
 def test_requests_are_lost_without_the_pre_stops(api_pods: Pods) -> None:
     report = _hand_over(api_pods, sets.without_pre_stop(sets.api().template("Deployment")))
 
-    assert report.failed > 0, report
+    assert report.failed > 0, str(report)
 
 
 @pytest.mark.xdist_group("runtime-requests")
 def test_requests_are_lost_when_php_ends_at_once(api_pods: Pods) -> None:
     report = _hand_over(api_pods, sets.with_pre_stop(sets.api().template("Deployment"), "php", _QUIT_PHP))
 
-    assert report.failed > 0, report
+    assert report.failed > 0, str(report)
 
 
 @pytest.mark.xdist_group("runtime-requests")
 def test_requests_are_lost_when_the_gateway_hears_of_the_end_after_the_pause(api_pods: Pods) -> None:
     report = _hand_over(api_pods, delays=(_PAUSE + 0.5, _PAUSE + 1))
 
-    assert report.failed > 0, report
+    assert report.failed > 0, str(report)
 
 
 def _upload_while_ending(pod: Pod) -> tuple[int, Ending]:
