@@ -60,9 +60,7 @@ def test_the_wheel_holds_the_bindings_that_are_in_the_checkout(wheel: Path) -> N
 
 
 @pytest.mark.xdist_group("wheel")
-def test_the_bindings_work_from_an_installed_wheel_beside_somebody_elses_imports(
-    wheel: Path, tmp_path: Path
-) -> None:
+def test_the_bindings_work_from_an_installed_wheel_beside_somebody_elses_imports(wheel: Path, tmp_path: Path) -> None:
     environment = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", environment], check=True)
     python = environment / "bin" / "python"

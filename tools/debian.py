@@ -29,9 +29,7 @@ class Requirement:
 
 REQUIREMENTS: Final = (
     Requirement("nginx-light", ("nginx",), "tests/runtime: the Api's and the WebApp's nginx configuration"),
-    Requirement(
-        "php-fpm", ("php-fpm*",), "tests/runtime: the Api behind PHP-FPM, ending without a lost request"
-    ),
+    Requirement("php-fpm", ("php-fpm*",), "tests/runtime: the Api behind PHP-FPM, ending without a lost request"),
     Requirement("postgresql", ("initdb", "postgres", "pg_dump"), "tests/runtime: database Jobs, backups"),
     Requirement("chromium", ("chromium",), "tests/runtime: a page that reads its configuration"),
     Requirement("wrk", ("wrk",), "tests/runtime: requests under load"),
@@ -125,9 +123,7 @@ def install(packages: Sequence[str], services: Services, lock: Path = _LOCK) -> 
             if failure is None:
                 return None
             # The lists are missing, as in an image, or name files that the archive has no more.
-            return _run(["apt-get", "update"], environment) or _run(
-                [*_APT, "install", *packages], environment
-            )
+            return _run(["apt-get", "update"], environment) or _run([*_APT, "install", *packages], environment)
 
 
 def main(environ: Mapping[str, str] | None = None) -> int:

@@ -30,9 +30,7 @@ def test_a_route_is_built_through_the_bindings() -> None:
         status_code=gateway.HttpRouteSpecRulesFiltersRequestRedirectStatusCode.VALUE_301,
     )
     kind = gateway.HttpRouteSpecRulesFiltersType.REQUEST_REDIRECT
-    rule = gateway.HttpRouteSpecRules(
-        filters=[gateway.HttpRouteSpecRulesFilters(type=kind, request_redirect=redirect)]
-    )
+    rule = gateway.HttpRouteSpecRules(filters=[gateway.HttpRouteSpecRulesFilters(type=kind, request_redirect=redirect)])
     chart = cdk8s.Testing.chart()
     gateway.HttpRoute(chart, "route", spec=gateway.HttpRouteSpec(hostnames=["a.test"], rules=[rule]))
 

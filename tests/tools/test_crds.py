@@ -32,9 +32,7 @@ def test_an_old_crd_is_refused() -> None:
     document = crd_document(STRING)
     document["spec"]["version"] = document["spec"].pop("versions")[0]["name"]
 
-    with pytest.raises(
-        CrdError, match=r"^old\.yaml: CRD number 1: found none of 'versions'; expected an api"
-    ):
+    with pytest.raises(CrdError, match=r"^old\.yaml: CRD number 1: found none of 'versions'; expected an api"):
         parse_crds(yaml.safe_dump(document), "old.yaml")
 
 
@@ -82,9 +80,7 @@ def test_a_crd_is_found_by_its_name() -> None:
 def test_a_crd_that_is_absent_or_there_twice_is_refused() -> None:
     widgets = Crd("x", crd_document(STRING))
 
-    with pytest.raises(
-        CrdError, match=r"^p 1: found widgets\.example\.test; expected one CRD gears\.e\.t\.$"
-    ):
+    with pytest.raises(CrdError, match=r"^p 1: found widgets\.example\.test; expected one CRD gears\.e\.t\.$"):
         find_crd([widgets], "gears.e.t", "p 1")
     with pytest.raises(CrdError, match=r"^p 1: found no CRD; expected one CRD gears\.e\.t\.$"):
         find_crd([], "gears.e.t", "p 1")

@@ -111,9 +111,7 @@ def test_the_lists_are_fetched_only_where_the_first_attempt_fails(
     tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     updated = tmp_path / "updated"
-    log = fake_apt(
-        tmp_path, monkeypatch, f'case "$*" in update) touch {updated} ;; *) test -e {updated} ;; esac'
-    )
+    log = fake_apt(tmp_path, monkeypatch, f'case "$*" in update) touch {updated} ;; *) test -e {updated} ;; esac')
 
     assert install(["wrk"], services, tmp_path / "lock") is None
     assert install(["wrk"], services, tmp_path / "lock") is None
@@ -127,9 +125,7 @@ def test_the_lists_are_fetched_only_where_the_first_attempt_fails(
     ]
 
 
-def test_a_failure_gives_the_last_lines(
-    tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_gives_the_last_lines(tmp_path: Path, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_apt(tmp_path, monkeypatch, "echo 'E: Unable to locate package wrk'; test $1 = update || exit 100")
 
     failure = install(["wrk"], services, tmp_path / "lock")
@@ -138,9 +134,7 @@ def test_a_failure_gives_the_last_lines(
     assert failure.endswith("install wrk` failed with exit code 100:\n    E: Unable to locate package wrk")
 
 
-@pytest.mark.parametrize(
-    ("uid", "reason"), [(0, "there is no apt-get here"), (1000, "there is no apt-get here")]
-)
+@pytest.mark.parametrize(("uid", "reason"), [(0, "there is no apt-get here"), (1000, "there is no apt-get here")])
 def test_the_run_goes_on_without_apt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], uid: int, reason: str
 ) -> None:
@@ -163,9 +157,7 @@ def test_a_user_without_rights_is_told_the_one_command(
 
     assert (
         capsys.readouterr().err
-        == explain(
-            REQUIREMENTS, "this user may not install packages (neither root, nor sudo without a password)"
-        )
+        == explain(REQUIREMENTS, "this user may not install packages (neither root, nor sudo without a password)")
         + "\n"
     )
 

@@ -110,9 +110,7 @@ def test_a_project_that_is_not_configured_is_refused(crds: Path) -> None:
     with pytest.raises(CrdError) as caught:
         reduced_crds([WIDGETS], [Use("gears.example.test", "gears", "v1", ("spec",))], crds)
 
-    assert str(caught.value) == (
-        "gears.example.test: project: found gears; expected one of cdk8s.yaml: widgets."
-    )
+    assert str(caught.value) == ("gears.example.test: project: found gears; expected one of cdk8s.yaml: widgets.")
 
 
 def test_a_crd_that_the_release_lacks_is_refused(crds: Path) -> None:
@@ -166,8 +164,6 @@ def test_a_failed_generation_leaves_imports_as_it_was(
 
     assert imports.main(["--crds", str(tmp_path)]) == 1
 
-    assert capsys.readouterr().err.startswith(
-        f"error: {tmp_path}: found no .yaml files; expected gateway-api-"
-    )
+    assert capsys.readouterr().err.startswith(f"error: {tmp_path}: found no .yaml files; expected gateway-api-")
     assert [file.name for file in bindings.iterdir()] == ["file"]
     assert list((tmp_path / ".cache").iterdir()) == []
