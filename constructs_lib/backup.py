@@ -21,7 +21,7 @@ set -eu
 stem="{_FOLDER}/$(date -u +%Y/%m/%d/%H%M%SZ)-$PGDATABASE"
 mkdir -p "$(dirname "$stem")"
 pg_dumpall --no-password --roles-only --no-role-passwords --file "$stem.roles.sql"
-pg_dump --no-password --format custom --file "$stem.dump"
+pg_dump --no-password -Fc --file "$stem.dump"
 """
 
 # What is too old goes only after the new one is there, whole: so the newest is never among it.

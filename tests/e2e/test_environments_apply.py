@@ -23,7 +23,7 @@ _SHARED_NAMESPACES = ("default", "nginx-gateway", "cert-manager")
 
 
 @pytest.fixture(scope="module")
-def cluster(control_plane: ControlPlane) -> Iterator[ControlPlane]:
+def cluster(control_plane: ControlPlane) -> ControlPlane:
     """A cluster with the CRDs, and with the namespaces that the Helm releases would bring: restricted, with a quota."""
     crds = load_crds()
     control_plane.apply(*crds)
