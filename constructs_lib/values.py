@@ -53,11 +53,16 @@ class Hostname(_Text):
     """
 
     what = "host name"
-    expected = "lower-case DNS labels joined by dots, '*.' in front at most, such as www.example.com or *.example.com"
+    expected = (
+        "lower-case DNS labels joined by dots, '*.' in front at most, such as www.example.com or *.example.com, "
+        "and no IP address"
+    )
 
     def _valid(self) -> bool:
         labels = self.value.removeprefix("*.").split(".")
-        return len(self.value) <= 253 and len(labels) > 1 and all(map(_LABEL.fullmatch, labels))
+        # Digits alone at the end are an IP address, which neither a certificate nor a listener takes.
+        named = len(labels) > 1 and not labels[-1].isdigit()
+        return named and len(self.value) <= 253 and all(map(_LABEL.fullmatch, labels))
 
     @property
     def is_wildcard(self) -> bool:
@@ -201,7 +206,7 @@ class Resources:
         memory_limit: Bytes that it may use.
 
     Raises:
-        InvalidValueError: A request is larger than its limit.
+        InvalidValueError: A request is larger than its limit, or memory is no whole number of bytes.
     """
 
     cpu_request: Quantity
@@ -216,6 +221,10 @@ class Resources:
         ):
             if request.amount > limit.amount:
                 raise InvalidValueError(f"request of {what}", str(request), f"at most the limit, {limit}")
+        for what, memory in (("request", self.memory_request), ("limit", self.memory_limit)):
+            # 256m is a quarter of a byte: Kubernetes takes it, with a warning that nobody reads.
+            if memory.amount.denominator != 1:
+                raise InvalidValueError(f"{what} of memory", str(memory), "whole bytes, such as 256Mi")
 
     @classmethod
     def parse(cls, requests: str, limits: str) -> Self:
