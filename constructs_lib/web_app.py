@@ -65,12 +65,12 @@ class JavaScriptModule:
     def source(self) -> str:
         """The module's text. No value can end its string, the script that it stands in, or the line."""
         # Beside what JSON escapes, all that is not ASCII and what HTML would read in an inline script.
-        values = json.dumps(dict(self.values), indent=2).translate(
-            {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
-        )
-        return (
-            f"const config = {values};\nexport const {{ {', '.join(self.values)} }} = config;\nexport default config;\n"
-        )
+        escapes = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+        # One by one, and no variable beside them: so that every name is free, `config` and `__proto__` too.
+        exports = [
+            f"export const {name} = {json.dumps(value).translate(escapes)};" for name, value in self.values.items()
+        ]
+        return "\n".join([*exports, f"export default {{ {', '.join(self.values)} }};", ""])
 
 
 @dataclass(frozen=True, kw_only=True)
