@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from constructs_lib.checksum import checksum
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
 from constructs_lib.values import ImageRef, Name, Resources, SecretKey
 
@@ -155,7 +156,12 @@ class Volume:
     @classmethod
     def scratch(cls, mount_path: str) -> Volume:
         """An empty directory at a path that the container writes to, named after the path."""
-        return cls(name=re.sub(r"[^a-z0-9]+", "-", mount_path.lower()).strip("-"), mount_path=mount_path)
+        name = mount_path.strip("/").replace("/", "-")
+        if not re.fullmatch(r"(/[a-z0-9]+)+", mount_path) or len(name) > 63:
+            # What a volume's name cannot hold would make one volume of two paths: /srv/.cache and /srv/cache.
+            readable = re.sub(r"[^a-z0-9]+", "-", mount_path.lower()).strip("-")[:50]
+            name = f"{readable}-{checksum(mount_path)[:10]}".strip("-")
+        return cls(name=name, mount_path=mount_path)
 
     @classmethod
     def config(cls, config_map: str, mount_path: str, *, sub_path: str | None = None) -> Volume:
