@@ -12,6 +12,7 @@ from typing import Any
 
 from constructs_lib.checksum import checksum
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.placement import check_labels
 from constructs_lib.values import ImageRef, Name, Resources, SecretKey
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -212,6 +213,9 @@ class PodOptions:
         env: More environment variables, for the site's own containers.
         volumes: More volumes, for the site's own containers.
         node_selector: Labels that its node must have.
+
+    Raises:
+        InvalidValueError: A label is not one, or is one of the library's own.
     """
 
     pull_secrets: Sequence[str] = ()
@@ -220,6 +224,9 @@ class PodOptions:
     env: Mapping[str, str | SecretKey] = field(default_factory=dict)
     volumes: Sequence[Volume] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
 
 
 def env_list(variables: Mapping[str, str | SecretKey]) -> list[dict[str, Any]]:
