@@ -54,7 +54,7 @@ def to_yaml(manifests: Iterable[Mapping[str, Any]]) -> str:
 def write(bundles: Sequence[Bundle], out: Path) -> list[Path]:
     """Writes ``<out>/<environment>/<file>.k8s.yaml`` for each file of each bundle.
 
-    Everything is rendered before anything is written, and an environment's folder is replaced as a whole.
+    Everything is written before anything is replaced, and an environment's folder is replaced as a whole.
 
     Returns:
         The files that were written.
@@ -67,19 +67,18 @@ def write(bundles: Sequence[Bundle], out: Path) -> list[Path]:
         for bundle in bundles
     }
     out.mkdir(parents=True, exist_ok=True)
-    written = []
-    for environment, files in rendered.items():
-        folder = out / environment
-        with tempfile.TemporaryDirectory(prefix=f".{environment}.", dir=out) as temporary:
-            fresh = Path(temporary, "new")
-            fresh.mkdir()
+    with tempfile.TemporaryDirectory(prefix=".synth.", dir=out) as temporary:
+        fresh, old = Path(temporary, "new"), Path(temporary, "old")
+        old.mkdir()
+        for environment, files in rendered.items():
+            (fresh / environment).mkdir(parents=True)
             for name, text in files.items():
-                (fresh / name).write_text(text, encoding="utf-8")
-                written.append(folder / name)
-            if folder.exists():
-                folder.rename(Path(temporary, "old"))
-            fresh.rename(folder)
-    return written
+                (fresh / environment / name).write_text(text, encoding="utf-8")
+        for environment in rendered:
+            if (out / environment).exists():
+                (out / environment).rename(old / environment)
+            (fresh / environment).rename(out / environment)
+    return [out / environment / name for environment, files in rendered.items() for name in files]
 
 
 def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str], out: Path) -> list[Bundle]:
