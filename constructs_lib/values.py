@@ -125,7 +125,8 @@ class CronSchedule(_Text):
     _days: ClassVar[tuple[str, ...]] = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
     def _valid(self) -> bool:
-        fields = self.value.split()
+        # Not str.split: it also parts at characters at which the controller's parser does not.
+        fields = re.split(r"[ \t]+", self.value)
         ranges = [(0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, self._months), (0, 6, self._days)]
         return len(fields) == len(ranges) and all(
             self._item(item, low, high, names)
