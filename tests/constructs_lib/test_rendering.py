@@ -96,7 +96,7 @@ def test_a_patch_that_would_be_lost_is_refused(chart: Chart) -> None:
 
 
 def test_an_object_of_cdk8s_itself_is_rendered_too(chart: Chart) -> None:
-    ApiObject(chart, "it", api_version="v1", kind="ConfigMap", metadata={"name": "plain"})  # type: ignore[arg-type]
+    ApiObject(chart, "it", api_version="v1", kind="ConfigMap", metadata={"name": "plain"})
 
     assert [item for _, item in manifests(chart)] == [bare("ConfigMap", "plain")]
 

@@ -244,11 +244,13 @@ def _robfig_range(item: str, low: int, high: int, names: list[str]) -> bool:
 @st.composite
 def cron_schedules(draw: st.DrawFn) -> str:
     def item(low: int, high: int, names: list[str]) -> str:
-        start = draw(st.integers(low, high))
-        end = draw(st.integers(start, high))
-        name = (lambda number: names[number - low]) if names and draw(st.booleans()) else str
-        span = draw(st.sampled_from(["*", name(start), f"{name(start)}-{name(end)}"]))
-        return span + draw(st.sampled_from(["", "/1", f"/{draw(st.integers(1, 59))}"]))
+        first: int = draw(st.integers(low, high))
+        last: int = draw(st.integers(first, high))
+        named: bool = bool(names) and draw(st.sampled_from([True, False]))
+        start, end = (names[number - low] if named else str(number) for number in (first, last))
+        span: str = draw(st.sampled_from(["*", start, f"{start}-{end}"]))
+        step: str = draw(st.sampled_from(["", "/1", "/7", "/59"]))
+        return span + step
 
     return " ".join(",".join(item(*bounds) for _ in range(draw(st.integers(1, 3)))) for bounds in BOUNDS)
 
