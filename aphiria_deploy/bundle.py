@@ -378,6 +378,9 @@ def decode(document: bytes, where: str = "bundle") -> Bundle:
             f"{where}: format: found {head.format!r}, expected {FORMAT!r}: use the version of aphiria-deploy "
             "that wrote it, or a newer one"
         )
+    if not head.hash:
+        # Without, it would be sealed anew, whatever had become of it.
+        raise BundleError(f"{where}: hash: found none, expected sha256: and 64 hex digits")
     try:
         return msgspec.json.decode(document, type=Bundle)
     except msgspec.MsgspecError as error:
@@ -407,3 +410,4 @@ def json_schema() -> dict[str, Any]:
 
 class _Head(msgspec.Struct):
     format: str
+    hash: str = ""

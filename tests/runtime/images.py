@@ -104,7 +104,9 @@ def _image(folder: Path, command: list[str], tree: str) -> Image:
         (root / path).mkdir(parents=True)
     own.mkdir()
     image = Image(root, command, {tree: own})
-    image.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\nnginx:x:101:101::/:/bin/false\n")
+    image.write(
+        "/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\nnginx:x:101:101::/:/bin/false\n"
+    )
     image.write("/etc/group", "root:x:0:\nwww-data:x:33:\nnginx:x:101:\n")
     for name in ("tmp", "run"):
         # Writable to anyone, so that nothing but the read-only root stops a container from writing there.

@@ -172,7 +172,9 @@ class Pod:
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
-            return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
+            return Answer(
+                response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
+            )
         finally:
             connection.close()
 
@@ -333,7 +335,14 @@ class _Container:
         log.chmod(0o666)
         self.process = self._run(
             [
-                *("nsenter", "--target", str(network), *(["--user", "--preserve-credentials"] if _ROOTLESS else []), "--net", "--"),
+                *(
+                    "nsenter",
+                    "--target",
+                    str(network),
+                    *(["--user", "--preserve-credentials"] if _ROOTLESS else []),
+                    "--net",
+                    "--",
+                ),
                 *("setpriv", "--pdeathsig=KILL"),
                 *("unshare", "--mount", "--pid", "--fork", "--", "sh", "-ec", script),
             ]
@@ -343,7 +352,11 @@ class _Container:
     def begin_end(self, pre_stop: Sequence[str] | None) -> None:
         """Starts its preStop, where it has one."""
         if pre_stop and self.process.poll() is None:
-            user = ["nsenter", "--target", str(self._network), "--user", "--preserve-credentials", "--"] if _ROOTLESS else []
+            user = (
+                ["nsenter", "--target", str(self._network), "--user", "--preserve-credentials", "--"]
+                if _ROOTLESS
+                else []
+            )
             enter = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--net", "--"]
             self._pre_stop = self._run([*user, *enter, *self._become, *pre_stop])
 
