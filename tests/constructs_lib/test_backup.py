@@ -91,7 +91,7 @@ def test_the_dump_is_done_before_the_upload_begins(cron_job: Object) -> None:
 def test_each_container_calls_the_tools_that_its_image_has(cron_job: Object) -> None:
     dump, upload = (container(cron_job, name)["command"][2] for name in ("dump", "upload"))
 
-    assert "pg_dump --no-password --format custom" in dump
+    assert "pg_dump --no-password -Fc" in dump
     assert "pg_dumpall --no-password --roles-only --no-role-passwords" in dump
     assert "rclone" not in dump
     assert "pg_dump" not in upload

@@ -100,7 +100,7 @@ def test_the_workloads_wait_for_it(chart: Any) -> None:
 
     made = MigrationJob(chart, "it", replace(PROPS, after=[database]))
 
-    (job,) = (node.to_json() for node in made.node.find_all() if node.node.id == "job")  # type: ignore[attr-defined]
+    job = made.to_json()
     assert str(made.ref) == f"batch/namespaces/shop/Job/{job['metadata']['name']}"
     assert job["metadata"]["annotations"]["config.kubernetes.io/depends-on"] == str(database)
 
