@@ -10,6 +10,7 @@ The JSON schema is published in ``docs/bundle.schema.json``.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -405,7 +406,14 @@ def read(path: Path) -> Bundle:
 def json_schema() -> dict[str, Any]:
     """Gives the JSON schema (draft 2020-12) of the format."""
     schema: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": FORMAT}
-    return schema | msgspec.json.schema(Bundle)
+    schema |= msgspec.json.schema(Bundle)
+    for definition in schema["$defs"].values():
+        if "description" in definition:
+            # As Python 3.13 and newer have it by themselves.
+            definition["description"] = inspect.cleandoc(definition["description"])
+    # It has a default only while a bundle is being made.
+    schema["$defs"]["Bundle"]["required"].append("hash")
+    return schema
 
 
 class _Head(msgspec.Struct):
