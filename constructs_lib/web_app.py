@@ -67,7 +67,9 @@ class JavaScriptModule:
         # Beside what JSON escapes, all that is not ASCII and what HTML would read in an inline script. The values are
         # the module's only names, so that they may have any, and the short form makes even ``__proto__`` a property.
         escapes = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
-        exports = [f"export const {name} = {json.dumps(value).translate(escapes)};" for name, value in self.values.items()]
+        exports = [
+            f"export const {name} = {json.dumps(value).translate(escapes)};" for name, value in self.values.items()
+        ]
         return "\n".join([*exports, f"export default {{ {', '.join(self.values)} }};", ""])
 
 

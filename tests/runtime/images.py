@@ -74,7 +74,7 @@ listen = 9000
 def nginx(folder: Path, files: Mapping[str, str | bytes] | None = None) -> Image:
     """Makes nginx's image in a folder, with a static site of these files if there are any."""
     # error_log is also where nginx writes before it has read its configuration.
-    image = _image(folder, [str(binary("nginx")), "-g", "daemon off;"], "/usr/share/nginx")
+    image = _image(folder, [str(binary("nginx-light")), "-g", "daemon off;"], "/usr/share/nginx")
     image.write("/etc/nginx/nginx.conf", _NGINX_CONF)
     for name in ("mime.types", "fastcgi_params"):
         image.write(f"/etc/nginx/{name}", Path("/etc/nginx", name).read_bytes())
@@ -104,7 +104,9 @@ def _image(folder: Path, command: list[str], tree: str) -> Image:
         (root / path).mkdir(parents=True)
     own.mkdir()
     image = Image(root, command, {tree: own})
-    image.write("/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\nnginx:x:101:101::/:/bin/false\n")
+    image.write(
+        "/etc/passwd", "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\nnginx:x:101:101::/:/bin/false\n"
+    )
     image.write("/etc/group", "root:x:0:\nwww-data:x:33:\nnginx:x:101:\n")
     for name in ("tmp", "run"):
         # Writable to anyone, so that nothing but the read-only root stops a container from writing there.

@@ -116,9 +116,7 @@ class Pod:
         self._sandbox, self._runner = _start_sandbox([*sysctls, *network])
         try:
             for part in self._spec.get("initContainers", ()):
-                init = self._start(part)
-                if init.process.wait(timeout=60):
-                    raise RuntimeError(f"init container {part['name']} failed:\n{init.log.read_text()}")
+                self._run_to_its_end(part)
             for part in self._spec["containers"]:
                 self._containers[part["name"]] = self._start(part)
         except BaseException:
@@ -172,7 +170,9 @@ class Pod:
         try:
             connection.request(method, path, body, dict(headers or {}))
             response = connection.getresponse()
-            return Answer(response.status, {key.lower(): value for key, value in response.getheaders()}, response.read())
+            return Answer(
+                response.status, {key.lower(): value for key, value in response.getheaders()}, response.read()
+            )
         finally:
             connection.close()
 
@@ -246,6 +246,15 @@ class Pod:
             folder.chmod(0o777)
         else:
             raise NotImplementedError(f"volume {volume}")
+
+    def _run_to_its_end(self, part: Mapping[str, Any]) -> None:
+        container = self._start(part)
+        try:
+            failed = container.process.wait(timeout=60)
+        finally:
+            container.kill()
+        if failed:
+            raise RuntimeError(f"init container {part['name']} failed:\n{container.log.read_text()}")
 
     def _start(self, part: Mapping[str, Any]) -> _Container:
         sources = {
@@ -333,7 +342,14 @@ class _Container:
         log.chmod(0o666)
         self.process = self._run(
             [
-                *("nsenter", "--target", str(network), *(["--user", "--preserve-credentials"] if _ROOTLESS else []), "--net", "--"),
+                *(
+                    "nsenter",
+                    "--target",
+                    str(network),
+                    *(["--user", "--preserve-credentials"] if _ROOTLESS else []),
+                    "--net",
+                    "--",
+                ),
                 *("setpriv", "--pdeathsig=KILL"),
                 *("unshare", "--mount", "--pid", "--fork", "--", "sh", "-ec", script),
             ]
@@ -343,7 +359,11 @@ class _Container:
     def begin_end(self, pre_stop: Sequence[str] | None) -> None:
         """Starts its preStop, where it has one."""
         if pre_stop and self.process.poll() is None:
-            user = ["nsenter", "--target", str(self._network), "--user", "--preserve-credentials", "--"] if _ROOTLESS else []
+            user = (
+                ["nsenter", "--target", str(self._network), "--user", "--preserve-credentials", "--"]
+                if _ROOTLESS
+                else []
+            )
             enter = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--net", "--"]
             self._pre_stop = self._run([*user, *enter, *self._become, *pre_stop])
 
@@ -420,12 +440,13 @@ def _become(root: Path, uid: int, gid: int) -> list[str]:
 
     It ends when its parent does, and so with the tests, however they end.
     """
-    bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
     if _ROOTLESS:
         # The user namespace in which it is that user is also the one that may change the root.
         user = ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", f"--root={root}", "--wd=/", "--"]
-        return [*user, *bounds[:3], "--"]
-    return ["chroot", str(root), *bounds, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+        return [*user, *bounds, "--"]
+    bounds += ["--bounding-set=-all", "--inh-caps=-all", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+    return ["chroot", str(root), *bounds, "--"]
 
 
 def _mount_script(image: Image, volumes: Mapping[str, Path], read_only: set[str], read_only_root: bool) -> str:

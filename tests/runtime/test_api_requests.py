@@ -57,16 +57,20 @@ def test_front_controller_sees_the_request_as_it_was_sent(api: Pod) -> None:
     assert answer.headers["content-type"] == "application/json"
     assert seen["query"] == {"name": "Jürgen", "list": ["1", "2"], "empty": ""}
     assert seen["sha256"] == hashlib.sha256(b'{"a": 1}').hexdigest()
-    assert seen["server"] | {
-        "REQUEST_METHOD": "PATCH",
-        "REQUEST_URI": "/echo?name=J%C3%BCrgen&list[]=1&list[]=2&empty=",
-        "SCRIPT_NAME": "/index.php",
-        "CONTENT_TYPE": "application/json",
-        "CONTENT_LENGTH": "8",
-        "HTTP_X_REQUEST_ID": "abc",
-        "HTTP_AUTHORIZATION": "Bearer x.y.z",
-        "HTTP_HOST": "pod.example",
-    } == seen["server"]
+    assert (
+        seen["server"]
+        | {
+            "REQUEST_METHOD": "PATCH",
+            "REQUEST_URI": "/echo?name=J%C3%BCrgen&list[]=1&list[]=2&empty=",
+            "SCRIPT_NAME": "/index.php",
+            "CONTENT_TYPE": "application/json",
+            "CONTENT_LENGTH": "8",
+            "HTTP_X_REQUEST_ID": "abc",
+            "HTTP_AUTHORIZATION": "Bearer x.y.z",
+            "HTTP_HOST": "pod.example",
+        }
+        == seen["server"]
+    )
 
 
 @pytest.mark.parametrize("path", ["/a%20b/%C3%A9", "/encoded%2Fslash?and=%26", "/double//slash", "/"])
@@ -157,7 +161,9 @@ def test_no_other_script_and_no_hidden_file_is_run_or_served(api: Pod, path: str
     assert "<?php" not in answer.body.decode()
 
 
-@pytest.mark.parametrize("path", ["/../.env", "/assets/../../.env", "/..%2f.env", "/../src/routes.php", "/src/routes.php"])
+@pytest.mark.parametrize(
+    "path", ["/../.env", "/assets/../../.env", "/..%2f.env", "/../src/routes.php", "/src/routes.php"]
+)
 def test_nothing_outside_of_the_public_folder_is_reached(api: Pod, path: str) -> None:
     answer = api.request("GET", path)
 
