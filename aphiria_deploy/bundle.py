@@ -17,6 +17,8 @@ from typing import Any, Protocol
 
 import msgspec
 
+from aphiria_deploy.errors import InputError
+
 Manifest = dict[str, Any]
 """One Kubernetes object as plain JSON data."""
 
@@ -24,7 +26,7 @@ FORMAT = "aphiria-deploy/bundle/v1"
 """The version of the format. A newer tool reads what an older one wrote; an older one refuses a newer one's."""
 
 
-class BundleError(Exception):
+class BundleError(InputError):
     """A document is not a bundle, is of a format that this version does not know, or was changed after it was made."""
 
 
@@ -121,7 +123,13 @@ class RegistryLogin(_Data, frozen=True, tag="registry-login", tag_field="from"):
     token: str
 
 
-SecretSource = Output | Variable | Generated | ScramVerifier | RegistryLogin
+class Constant(_Data, frozen=True, tag="constant", tag_field="from"):
+    """A value that is not secret and belongs beside one that is: the name of the user whose password it is."""
+
+    value: str
+
+
+SecretSource = Constant | Output | Variable | Generated | ScramVerifier | RegistryLogin
 """Where the value of one key of a Secret comes from. Never the value."""
 
 

@@ -7,14 +7,19 @@ Deployment, and know Kubernetes 1.28 at most (``bench/README.md``).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
 
-from cdk8s import ApiObject, App, Chart
-from constructs import Construct
+from constructs_lib._node import use_supported_node
 
-__all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "manifests"]
+# jsii starts Node.js as soon as its first package is imported.
+use_supported_node()
+
+from cdk8s import ApiObject, ApiObjectMetadata, App, Chart  # noqa: E402
+from constructs import Construct  # noqa: E402
+
+__all__ = ["ApiObject", "App", "Chart", "Construct", "Manifest", "Phase", "api_metadata", "manifests"]
 
 
 class Phase(StrEnum):
@@ -60,7 +65,8 @@ _BASE = frozenset(list(_ORDER)[: list(_ORDER).index("Job")])
 class Manifest(ApiObject):
     """An object of any kind, made of plain data.
 
-    What is set on the cdk8s side afterwards (JSON patches, labels of the Chart) is not seen: change :attr:`manifest`.
+    cdk8s knows its place in the tree and asks it for the rest: what is set on that side (JSON patches, labels of the
+    Chart, the name that cdk8s would generate) is not seen. Change :attr:`manifest` instead.
 
     Attributes:
         manifest: The object. It may be changed until it is rendered.
@@ -68,8 +74,7 @@ class Manifest(ApiObject):
     """
 
     def __init__(self, scope: Construct, id: str, manifest: dict[str, Any], phase: Phase | None = None) -> None:  # noqa: A002 - cdk8s's name
-        metadata = {key: value for key, value in manifest["metadata"].items() if key in {"name", "namespace"}}
-        super().__init__(scope, id, api_version=manifest["apiVersion"], kind=manifest["kind"], metadata=metadata)
+        super().__init__(scope, id, api_version=manifest["apiVersion"], kind=manifest["kind"])
         self.manifest = manifest
         self.phase = phase
 
@@ -88,6 +93,11 @@ class Manifest(ApiObject):
         )
 
 
+def api_metadata(metadata: Mapping[str, Any]) -> ApiObjectMetadata:
+    """Gives the ``metadata`` of an object in the form that generated bindings take."""
+    return ApiObjectMetadata(**metadata)
+
+
 def manifests(chart: Chart) -> Iterator[tuple[Phase, dict[str, Any]]]:
     """Renders all objects of a chart, in the order in which they are applied.
 
@@ -95,9 +105,11 @@ def manifests(chart: Chart) -> Iterator[tuple[Phase, dict[str, Any]]]:
     :class:`Manifest`.
     """
     rendered = []
-    for api_object in chart.api_objects:
-        phase = api_object.phase if isinstance(api_object, Manifest) else None
-        manifest = api_object.to_json()
+    for node in chart.node.find_all():
+        if not isinstance(node, ApiObject):
+            continue
+        phase = node.phase if isinstance(node, Manifest) else None
+        manifest = node.to_json()
         rendered.append((phase or _phase(manifest["kind"]), manifest))
     return iter(sorted(rendered, key=lambda item: (item[0], _ORDER.get(item[1]["kind"], len(_ORDER)))))
 

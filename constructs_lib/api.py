@@ -23,7 +23,7 @@ from constructs_lib.pod import (
     env_list,
     pod_spec,
 )
-from constructs_lib.values import ImageRef, Name, Quantity, Resources
+from constructs_lib.values import BodySize, ImageRef, Name, Resources
 from constructs_lib.workload import ServiceRef, add_workload, config_map
 
 _COMPONENT = "backend"
@@ -93,7 +93,7 @@ class ApiProps:
     php_user: User = User(33, 33)
     nginx_user: User = User(101, 101)
     fpm_config_path: str = "/usr/local/etc/php-fpm.d"
-    max_body_size: Quantity = Quantity("10M")
+    max_body_size: BodySize = BodySize("10m")
     request_timeout: int = 60
     trusted_proxies: Sequence[str] = ()
     readiness: HttpProbe = HttpProbe(path="/health", period=5)
@@ -172,7 +172,7 @@ server {{
     server_name _;
     root {_SERVER_ROOT}/{props.public_path};
     server_tokens off;
-    client_max_body_size {int(props.max_body_size.amount)};
+    client_max_body_size {props.max_body_size};
 
 {trusted}\
     add_header X-Content-Type-Options nosniff always;

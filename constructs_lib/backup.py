@@ -112,11 +112,10 @@ class DatabaseBackupProps:
             raise InvalidPropsError(f"DatabaseBackup {self.name}: {problem}" for problem in problems)
 
 
-class DatabaseBackup(Construct):
+class DatabaseBackup(Manifest):
     """A CronJob that dumps a database and its roles, uploads both, checks the upload and removes what is too old."""
 
     def __init__(self, scope: Construct, id: str, props: DatabaseBackupProps) -> None:  # noqa: A002 - cdk8s's name
-        super().__init__(scope, id)
         placement = props.placement
         volumes = [
             Volume(name="backup", mount_path=_FOLDER, source={"emptyDir": {"sizeLimit": str(props.scratch)}}),
@@ -174,9 +173,9 @@ class DatabaseBackup(Construct):
             group=props.user.gid,
         )
         template = {"metadata": {"labels": placement.object_labels(props.name, _COMPONENT)}, "spec": pod}
-        Manifest(
-            self,
-            "cron-job",
+        super().__init__(
+            scope,
+            id,
             {
                 "apiVersion": "batch/v1",
                 "kind": "CronJob",

@@ -112,7 +112,7 @@ class DatabaseJobProps:
             raise InvalidPropsError(f"DatabaseJob {self.database}: {problem}" for problem in problems)
 
 
-class DatabaseJob(Construct):
+class DatabaseJob(Manifest):
     """A Job of class ``ensure``: afterwards the role exists, with this password, and owns the database.
 
     Attributes:
@@ -120,13 +120,12 @@ class DatabaseJob(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: DatabaseJobProps) -> None:  # noqa: A002 - cdk8s's name
-        super().__init__(scope, id)
         variables: dict[str, str | SecretKey] = {
             "DATABASE_PASSWORD_VERIFIER": props.verifier,
             "DATABASE_CONNECTION_LIMIT": str(props.connection_limit),
         }
         manifest = _job(props, "db-init", JobClass.ENSURE, _CREATE, variables)
-        Manifest(self, "job", manifest)
+        super().__init__(scope, id, manifest)
         self.ref = job_ref(manifest)
 
 

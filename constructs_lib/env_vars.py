@@ -37,7 +37,7 @@ class EnvVarsProps:
         check_env_names(self.values)
 
 
-class EnvVars(Construct):
+class EnvVars(Manifest):
     """A ConfigMap of environment variables, and the Secrets beside it.
 
     Attributes:
@@ -45,7 +45,6 @@ class EnvVars(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: EnvVarsProps) -> None:  # noqa: A002 - cdk8s's name
-        super().__init__(scope, id)
         manifest = config_map(props.placement, props.name, props.values, app=props.app, component="configuration")
-        Manifest(self, props.name, manifest)
+        super().__init__(scope, id, manifest)
         self.source = EnvSource(config_map=props.name, checksum=checksum(dict(props.values)), secrets=props.secrets)

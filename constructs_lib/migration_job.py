@@ -70,7 +70,7 @@ class MigrationJobProps:
             raise InvalidPropsError([f"MigrationJob {self.name}: command: found nothing, expected what it runs"])
 
 
-class MigrationJob(Construct):
+class MigrationJob(Manifest):
     """A Job of class ``once``: for one image and command it runs to its end once, and a rollback never runs it.
 
     Attributes:
@@ -78,7 +78,6 @@ class MigrationJob(Construct):
     """
 
     def __init__(self, scope: Construct, id: str, props: MigrationJobProps) -> None:  # noqa: A002 - cdk8s's name
-        super().__init__(scope, id)
         volumes = [*map(Volume.scratch, props.writable_paths), *props.options.volumes]
         wait = container(
             "wait-for-db",
@@ -113,5 +112,5 @@ class MigrationJob(Construct):
             deadline=props.deadline,
             retries=props.retries,
         )
-        Manifest(self, "job", manifest)
+        super().__init__(scope, id, manifest)
         self.ref = job_ref(manifest)

@@ -176,6 +176,20 @@ class Quantity(_Text):
         return number * (self._suffixes[suffix] if suffix else Fraction(10) ** int(exponent or 0))
 
 
+class BodySize(_Text):
+    """The largest body of a request, as nginx writes it: bytes, or with ``k``, ``m`` or ``g``.
+
+    Raises:
+        InvalidValueError: It is not one.
+    """
+
+    what = "body size"
+    expected = "at most four digits and k, m or g, such as 10m"
+
+    def _valid(self) -> bool:
+        return re.fullmatch(r"[0-9]{1,4}[kmg]?", self.value) is not None
+
+
 @dataclass(frozen=True)
 class Resources:
     """What a container is promised and what it may use at most.

@@ -1,1 +1,1 @@
-"""What is run by hand, or by make, while the project is developed."""
+"""Tools for those who work on this project; nothing here is installed, and nothing imports it but tests."""

@@ -1,0 +1,1 @@
+"""The command ``aphiria-deploy``: options in, reports out, and nothing else."""

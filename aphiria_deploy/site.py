@@ -1,0 +1,61 @@
+"""Finds the site that the command works for, by the entry point in its ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any, cast
+
+from aphiria_deploy.bundle import Site
+from aphiria_deploy.errors import InputError
+
+_TABLE = "[tool.aphiria-deploy]"
+_KNOWN = frozenset({"site"})
+
+
+def load_site(folder: Path) -> Site:
+    """Loads the site of a folder, or of the nearest one above it that has one.
+
+    Raises:
+        InputError: There is none, its settings are not valid, or it cannot be imported.
+    """
+    for candidate in (folder, *folder.parents):
+        project = candidate / "pyproject.toml"
+        settings = _settings(project) if project.is_file() else None
+        if settings is not None:
+            return _import(project, settings)
+    raise InputError(
+        f"{folder}: found no pyproject.toml with {_TABLE} here or above; run the command in a site's folder, "
+        f'or name the site there: site = "package:attribute"'
+    )
+
+
+def _settings(project: Path) -> dict[str, Any] | None:
+    try:
+        tools = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
+    except (OSError, ValueError) as error:
+        raise InputError(f"{project}: {error}; expected TOML with a table {_TABLE}") from error
+    settings: dict[str, Any] | None = tools.get("aphiria-deploy")
+    if settings is not None and (unknown := sorted(settings.keys() - _KNOWN)):
+        raise InputError(f"{project}: {_TABLE}: found {unknown[0]!r}, expected one of {', '.join(sorted(_KNOWN))}")
+    return settings
+
+
+def _import(project: Path, settings: dict[str, Any]) -> Site:
+    entry = settings.get("site")
+    module, colon, attribute = entry.partition(":") if isinstance(entry, str) else ("", "", "")
+    where = f"{project}: {_TABLE}: site"
+    if not (module and colon and attribute.isidentifier()):
+        raise InputError(f'{where}: found {entry!r}, expected "package:attribute", such as "apps:site"')
+    sys.path.insert(0, str(project.parent))
+    try:
+        loaded = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"{where}: {error}; expected a module beside {project.name}, or one that is installed"
+        ) from error
+    if not hasattr(loaded, attribute):
+        raise InputError(f"{where}: {module} has no {attribute!r}; expected the object that makes the site's bundles")
+    return cast("Site", getattr(loaded, attribute))

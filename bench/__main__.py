@@ -1,0 +1,82 @@
+"""Measures synthesis beside a peer, in one run: ``python -m bench``.
+
+The peer needs the packages of ``package.json`` (``npm ci``); without them its part is left out, and said so.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from aphiria_deploy.files import synthesize
+from apps import site
+from constructs_lib._node import use_supported_node
+
+ROOT = Path(__file__).parent.parent
+RUNS = 9
+PREVIEWS = (1, 10, 100, 1000)
+
+_IMAGES = {name: f"ghcr.io/example/{name}@sha256:{'0' * 64}" for name in ("web", "api")}
+
+
+def main() -> None:
+    """Prints the figures."""
+    print(f"Python {sys.version.split()[0]}, {os.cpu_count()} cores, medians of {RUNS} alternating runs")
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        _all_environments(folder)
+        _previews(folder)
+
+
+def _all_environments(folder: Path) -> None:
+    ours = [sys.executable, "-m", "apps"]
+    environment = os.environ | {"CDK8S_OUTDIR": str(folder / "ours")}
+    objects = folder / "objects.json"
+    objects.write_text(json.dumps(_objects()), encoding="utf-8")
+
+    peer = [use_supported_node(), str(ROOT / "bench" / "peer.mjs"), str(objects), str(folder / "peer")]
+    if not (ROOT / "node_modules" / "cdk8s").is_dir():
+        print(f"python -m apps, all environments: {_median([ours], environment)[0]:.2f} s (no peer: run npm ci)")
+        return
+    mine, theirs = _median([ours, peer], environment)
+    print(f"all environments: python -m apps {mine:.2f} s, JavaScript {theirs:.2f} s, ratio {mine / theirs:.1f}")
+
+
+def _objects() -> dict[str, dict[str, list[object]]]:
+
+    bundles = [site.bundle(name, _IMAGES) for name in site.environments]
+    return {bundle.environment.name: {file.name: list(file.manifests) for file in bundle.files} for bundle in bundles}
+
+
+def _median(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> list[float]:
+    """Runs commands in turn, once to warm up, and gives each one's median in seconds."""
+    seconds: list[list[float]] = [[] for _ in commands]
+    for run in range(RUNS + 1):
+        for command, taken in zip(commands, seconds, strict=True):
+            start = time.perf_counter()
+            subprocess.run(command, check=True, cwd=ROOT, env=environment, capture_output=True)
+            if run:
+                taken.append(time.perf_counter() - start)
+    return [statistics.median(taken) for taken in seconds]
+
+
+def _previews(folder: Path) -> None:
+
+    synthesize(site, ["pr-1"], _IMAGES, folder / "warm")
+    for count in PREVIEWS:
+        names = [f"pr-{number}" for number in range(1, count + 1)]
+        start = time.perf_counter()
+        bundles = synthesize(site, names, _IMAGES, folder / f"previews-{count}")
+        each = (time.perf_counter() - start) / count * 1000
+        print(f"{count} previews of {len(bundles[0].manifests)} objects: {each:.1f} ms each")
+
+
+if __name__ == "__main__":
+    main()

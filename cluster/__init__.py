@@ -1,0 +1,1 @@
+"""The Pulumi program: cluster, DNS, Helm releases, outputs."""

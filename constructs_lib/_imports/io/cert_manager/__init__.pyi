@@ -1,0 +1,1 @@
+from imports.io.cert_manager import *

@@ -1,0 +1,1 @@
+from imports.io.k8s.networking.gateway import *

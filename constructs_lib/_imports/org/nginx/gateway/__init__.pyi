@@ -1,0 +1,1 @@
+from imports.org.nginx.gateway import *

@@ -1,0 +1,218 @@
+"""A real Kubernetes control plane on loopback, where its binaries are to be had.
+
+They count where envtest looks for them: in ``KUBEBUILDER_ASSETS``, or in ``/usr/local/kubebuilder/bin``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+ASSETS = Path(os.environ.get("KUBEBUILDER_ASSETS", "/usr/local/kubebuilder/bin"))
+REQUIRED = ("etcd", "kube-apiserver", "kube-controller-manager")
+
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 90
+
+
+def missing_binaries() -> list[str]:
+    """What is not there of what the tests need; etcd may also be the system's."""
+    return [name for name in REQUIRED if _find(name) is None]
+
+
+def _find(name: str) -> str | None:
+    return shutil.which(name, path=str(ASSETS)) or (shutil.which(name) if name == "etcd" else None)
+
+
+class ControlPlane:
+    """etcd, API server and controller manager, in a folder of their own. There is no kubelet: pods stay pending."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kubeconfig = folder / "admin.kubeconfig"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager")}
+
+    def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """Ends what was started, the last first."""
+        while self._processes:
+            process = self._processes.pop()
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Runs kubectl as the administrator."""
+        kubectl = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{ASSETS}")
+        assert kubectl, "kubectl is a dependency of the development environment"
+        return subprocess.run(
+            [kubectl, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'cache'}", *arguments],
+            input=stdin,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+
+    def apply(self, *objects: Mapping[str, Any]) -> None:
+        """Applies what a test needs to be there."""
+        done = self.kubectl(
+            "apply",
+            "--server-side",
+            "-f",
+            "-",
+            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}),
+        )
+        assert done.returncode == 0, done.stderr
+
+    def get(self, kind: str, namespace: str) -> list[dict[str, Any]]:
+        """Lists the objects of a kind."""
+        done = self.kubectl("get", kind, "--namespace", namespace, "--output", "json")
+        assert done.returncode == 0, done.stderr
+        items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
+        return items
+
+    def _start(self) -> None:
+        client, peer, api, controllers = (_free_port() for _ in range(4))
+        key, public = self.folder / "sa.key", self.folder / "sa.pub"
+        subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+        subprocess.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
+        users = self.folder / "tokens.csv"
+        users.write_text(
+            f'{self._tokens["admin"]},admin,admin,"system:masters"\n'
+            f"{self._tokens['controller-manager']},system:kube-controller-manager,controllers\n",
+            encoding="utf-8",
+        )
+        self._run(
+            "etcd",
+            "--name=test",
+            f"--data-dir={self.folder / 'etcd'}",
+            "--unsafe-no-fsync",
+            f"--listen-client-urls=http://{_LOOPBACK}:{client}",
+            f"--advertise-client-urls=http://{_LOOPBACK}:{client}",
+            f"--listen-peer-urls=http://{_LOOPBACK}:{peer}",
+            f"--initial-advertise-peer-urls=http://{_LOOPBACK}:{peer}",
+            f"--initial-cluster=test=http://{_LOOPBACK}:{peer}",
+        )
+        self._wait(f"http://{_LOOPBACK}:{client}/health")
+        certificates = self.folder / "certificates"
+        self._run(
+            "kube-apiserver",
+            f"--etcd-servers=http://{_LOOPBACK}:{client}",
+            f"--bind-address={_LOOPBACK}",
+            f"--advertise-address={_LOOPBACK}",
+            f"--secure-port={api}",
+            f"--cert-dir={certificates}",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            f"--service-account-key-file={public}",
+            f"--service-account-signing-key-file={key}",
+            "--authorization-mode=RBAC",
+            f"--token-auth-file={users}",
+            "--endpoint-reconciler-type=none",
+        )
+        authority = certificates / "apiserver.crt"
+        self._wait(f"https://{_LOOPBACK}:{api}/readyz", authority, self._tokens["admin"])
+        self._write_kubeconfig(self.kubeconfig, api, authority, self._tokens["admin"])
+        controller_config = self.folder / "controller-manager.kubeconfig"
+        self._write_kubeconfig(controller_config, api, authority, self._tokens["controller-manager"])
+        self._run(
+            "kube-controller-manager",
+            f"--kubeconfig={controller_config}",
+            f"--authentication-kubeconfig={controller_config}",
+            f"--authorization-kubeconfig={controller_config}",
+            f"--bind-address={_LOOPBACK}",
+            f"--secure-port={controllers}",
+            f"--cert-dir={self.folder / 'controller-certificates'}",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+            f"--service-account-private-key-file={key}",
+            f"--root-ca-file={authority}",
+            "--node-monitor-grace-period=24h",
+        )
+
+    def _run(self, name: str, *arguments: str) -> None:
+        binary = _find(name)
+        assert binary, f"{name} was found a moment ago"
+        with (self.folder / f"{name}.log").open("wb") as log:
+            process = subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._processes.append(process)
+
+    def _wait(self, url: str, authority: Path | None = None, token: str = "") -> None:
+        deadline = time.monotonic() + _START_SECONDS
+        problem: Exception = TimeoutError()
+        while time.monotonic() < deadline:
+            for process in self._processes:
+                assert process.poll() is None, f"{process.args!r} ended: see the logs in {self.folder}"
+            try:
+                context = ssl.create_default_context(cafile=authority) if authority else None
+                request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+                with urllib.request.urlopen(request, context=context, timeout=2):
+                    return
+            except (OSError, urllib.error.URLError) as error:
+                problem = error
+                time.sleep(0.1)
+        raise TimeoutError(f"{url} did not answer within {_START_SECONDS} s: {problem}")
+
+    @staticmethod
+    def _write_kubeconfig(path: Path, port: int, authority: Path, token: str) -> None:
+        cluster = {"server": f"https://{_LOOPBACK}:{port}", "certificate-authority": str(authority)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+            "current-context": "test",
+        }
+        path.touch(mode=0o600)
+        path.write_text(json.dumps(config), encoding="utf-8")
+
+
+def eventually(seconds: float, what: str, condition: Any) -> Any:
+    """Asks until the answer is true, and gives it."""
+    deadline = time.monotonic() + seconds
+    while not (answer := condition()):
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.2)
+    return answer
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def names(objects: Iterable[Mapping[str, Any]]) -> set[str]:
+    """The names of objects."""
+    return {item["metadata"]["name"] for item in objects}
