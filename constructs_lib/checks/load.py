@@ -26,6 +26,7 @@ MAX_NODES = 1_000_000
 MAX_DEPTH = 100
 SUFFIXES = frozenset({".yaml", ".yml", ".json"})
 
+_PARSER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml's where it is there
 _MERGE = "<<"
 _NOT_TEXT = re.compile("[^\\t\\n\\r\\x20-\\x7e\\x85\\xa0-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
 _TAG = "tag:yaml.org,2002:"
@@ -57,9 +58,17 @@ def load_file(path: Path) -> list[Source]:
     Raises:
         InputError: It cannot be read, is too large, or is not YAML that Kubernetes would read.
     """
-    name = str(path)
+    return load_text(_text(path), str(path))
+
+
+def load_text(text: str, name: str) -> list[Source]:
+    """Reads the manifests of YAML that is already there; the name stands for the file.
+
+    Raises:
+        InputError: It is not YAML that Kubernetes would read.
+    """
     sources: list[Source] = []
-    for number, document in enumerate(_Reader(name, _text(path)).documents()):
+    for number, document in enumerate(_Reader(name, text).documents()):
         if document.value is None:
             continue
         if not isinstance(document.value, dict):
@@ -184,7 +193,7 @@ class _Reader:
     def documents(self) -> Iterator[_Document]:
         """Reads the documents, one after the other."""
         try:
-            for event in yaml.parse(self._text, Loader=yaml.CSafeLoader):
+            for event in yaml.parse(self._text, Loader=_PARSER):
                 done = self._event(event)
                 if done is not None:
                     yield done

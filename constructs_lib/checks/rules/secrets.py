@@ -11,7 +11,7 @@ from constructs_lib.checks.registry import Found, rule
 from constructs_lib.checks.schema import join
 
 _SECRET_NAME = re.compile(
-    r"(?i)(?:^|[_.-])(?:password|passwd|passphrase|pwd|token|secret|credentials?|api_?key|apikey|access_?key|secret_?key"
+    r"(?i)(?:^(?:pg|db)?|[_.-])(?:password|passwd|passphrase|pwd|token|secret|credentials?|api_?key|apikey|access_?key|secret_?key"
     r"|private_?key|encryption_?key|signing_?key)$"
 )
 _MAY_BE_A_NAME = re.compile(r"(?i)(?:token|secret|credentials?|key)$")
