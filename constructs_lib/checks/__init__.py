@@ -9,6 +9,7 @@ Plain Python over plain data: it knows no cluster, no construct and no network, 
 from constructs_lib.checks.engine import SILENCE, check
 from constructs_lib.checks.manifests import Source
 from constructs_lib.checks.model import (
+    ENVIRONMENTS,
     ApiUrl,
     Context,
     Contract,
@@ -24,6 +25,7 @@ from constructs_lib.checks.registry import Rule
 from constructs_lib.checks.rules import all_rules
 
 __all__ = [
+    "ENVIRONMENTS",
     "SILENCE",
     "ApiUrl",
     "Context",

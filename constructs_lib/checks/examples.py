@@ -9,8 +9,8 @@ from typing import Any
 
 import yaml
 
+from constructs_lib.checks.engine import check
 from constructs_lib.checks.load import load_text
-from constructs_lib.checks.manifests import Source
 from constructs_lib.checks.model import (
     ApiUrl,
     Context,
@@ -18,6 +18,7 @@ from constructs_lib.checks.model import (
     CookieDomain,
     EngineSecret,
     EnvironmentVariables,
+    Finding,
 )
 
 _FOLDER = Path(__file__).parent / "examples"
@@ -28,24 +29,29 @@ class Example:
     """Manifests that a rule finds something in, and the same ones mended.
 
     Attributes:
-        context: What is known beside them.
         before: YAML, with one finding or more of the rule.
+        context: What is known beside it.
         after: YAML, without.
+        context_after: What is known beside that.
     """
 
-    context: Context
     before: str
+    context: Context
     after: str
+    context_after: Context
 
-    def sources(self, text: str) -> list[Source]:
-        """Reads the manifests of one of the two."""
-        return load_text(text, "example.yaml")
+    def findings(self, *, mended: bool) -> tuple[Finding, ...]:
+        """Checks one of the two."""
+        text, context = (self.after, self.context_after) if mended else (self.before, self.context)
+        return check(load_text(text, "example.yaml"), context).findings
 
 
 def example(rule: str) -> Example:
     """Gives the example of a rule."""
     data = yaml.safe_load((_FOLDER / f"{rule}.yaml").read_text())
-    return Example(context_of(data.get("context", {})), data["before"], data["after"])
+    context = data.get("context", {})
+    mended = data.get("context_after", context)
+    return Example(data["before"], context_of(context), data["after"], context_of(mended))
 
 
 def context_of(data: Mapping[str, Any]) -> Context:
