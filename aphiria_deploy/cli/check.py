@@ -66,8 +66,7 @@ def render(report: checks.Report, output: Format) -> str:
 
 def _text(report: checks.Report) -> str:
     lines = [_line(finding) for finding in report.findings]
-    for one in report.silenced:
-        lines.append(f"silenced {one.finding.rule} {_place(one.finding)}: {one.reason}")
+    lines += [f"silenced {one.finding.rule} {_place(one.finding)}: {one.reason}" for one in report.silenced]
     errors = len(report.errors)
     warnings = len(report.findings) - errors
     silenced = f", {len(report.silenced)} silenced" if report.silenced else ""

@@ -237,6 +237,8 @@ class _Reader:
     def _open(self, event: Any, line: int) -> None:
         if len(self._stack) >= MAX_DEPTH:
             raise InputError(self._file, line, f"nested more than {MAX_DEPTH} levels deep")
+        if event.tag and event.tag not in {"!", f"{_TAG}map", f"{_TAG}seq"}:
+            raise InputError(self._file, line, f"the tag {event.tag} is none that Kubernetes reads")
         value: list[Any] | dict[str, Any] = {} if isinstance(event, yaml.MappingStartEvent) else []
         path = self._path()
         if self._stack and isinstance(self._stack[-1].value, dict) and self._stack[-1].key is None:
@@ -315,7 +317,7 @@ class _Reader:
     def _tagged(self, tag: str, value: str, line: int) -> Any:
         if tag == f"{_TAG}binary":
             try:
-                return base64.b64decode(value).decode()
+                return base64.b64decode("".join(value.split()), validate=True).decode()
             except (binascii.Error, UnicodeDecodeError) as error:
                 raise InputError(self._file, line, "expected base64 of text after !!binary") from error
         if tag in {f"{_TAG}int", f"{_TAG}float", f"{_TAG}bool", f"{_TAG}null"}:

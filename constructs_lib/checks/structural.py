@@ -21,10 +21,13 @@ Schema = str | int | list[Any] | dict[str, Any]
 
 OBJECT_META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 
-_CONSTRAINTS = (
-    *("enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"),
-    *("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "nullable"),
-)
+_CONSTRAINTS: dict[str, type | tuple[type, ...]] = {
+    "enum": list,
+    "pattern": str,
+    "nullable": bool,
+    **dict.fromkeys(("minimum", "maximum", "multipleOf"), (int, float)),
+    **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems", "minProperties", "maxProperties"), int),
+}
 _LOGIC = ("anyOf", "oneOf", "allOf")
 _FORMATS = {"int32": "int32", "int64": "int64", "byte": "byte", "date-time": "date-time"}
 
@@ -33,7 +36,7 @@ def schemas_of_crd(crd: Mapping[str, Any]) -> Iterator[tuple[str, Schema, bool]]
     """Gives for each served version of a CRD ``group/version/Kind``, its schema, and whether it is cluster-wide."""
     spec = _mapping(crd.get("spec"))
     kind = _mapping(spec.get("names")).get("kind")
-    for version in spec.get("versions") or []:
+    for version in _sequence(spec.get("versions")):
         schema = _mapping(_mapping(_mapping(version).get("schema")).get("openAPIV3Schema"))
         if not _mapping(version).get("served") or not schema or not isinstance(kind, str):
             continue
@@ -51,7 +54,7 @@ def convert(schema: Mapping[str, Any]) -> Schema:
         return _with_constraints("int-or-string", schema)
     if schema.get("x-kubernetes-embedded-resource"):
         return {"open": True, "properties": {}}
-    kind = schema.get("type")
+    kind = str(schema.get("type"))
     if kind == "object" or "properties" in schema:
         return _object(schema)
     if kind == "array":
@@ -59,7 +62,7 @@ def convert(schema: Mapping[str, Any]) -> Schema:
         extra = _extra(schema)
         return {"items": items, **extra} if extra else [items]
     if kind in {"string", "integer", "number", "boolean"}:
-        name = _FORMATS.get(str(schema.get("format")), str(kind))
+        name = _FORMATS.get(str(schema.get("format")), kind)
         return _with_constraints(name, schema)
     return _with_constraints("any", schema)
 
@@ -67,22 +70,23 @@ def convert(schema: Mapping[str, Any]) -> Schema:
 def _object(schema: Mapping[str, Any]) -> Schema:
     result: dict[str, Any] = {}
     if "properties" in schema:
-        result["properties"] = {name: convert(_mapping(value)) for name, value in schema["properties"].items()}
+        properties = _mapping(schema["properties"])
+        result["properties"] = {name: convert(_mapping(value)) for name, value in properties.items()}
     values = schema.get("additionalProperties")
     if isinstance(values, Mapping):
         result["values"] = convert(values)
     elif values or schema.get("x-kubernetes-preserve-unknown-fields"):
         result["open"] = True
-    result.setdefault("properties", {}) if "values" not in result else None
-    if schema.get("required"):
-        required = [name for name in schema["required"] if not _has_default(schema, name)]
-        if required:
-            result["required"] = required
+    if "values" not in result:
+        result.setdefault("properties", {})
+    required = [name for name in _sequence(schema.get("required")) if not _has_default(schema, name)]
+    if required:
+        result["required"] = required
     return {**result, **_extra(schema)}
 
 
-def _has_default(schema: Mapping[str, Any], name: str) -> bool:
-    return "default" in _mapping(_mapping(schema.get("properties")).get(name))
+def _has_default(schema: Mapping[str, Any], name: Any) -> bool:
+    return not isinstance(name, str) or "default" in _mapping(_mapping(schema.get("properties")).get(name))
 
 
 def _with_constraints(name: str, schema: Mapping[str, Any]) -> Schema:
@@ -93,12 +97,13 @@ def _with_constraints(name: str, schema: Mapping[str, Any]) -> Schema:
 
 
 def _extra(schema: Mapping[str, Any]) -> dict[str, Any]:
-    extra = {key: schema[key] for key in _CONSTRAINTS if key in schema}
+    extra = {key: schema[key] for key, kind in _CONSTRAINTS.items() if isinstance(schema.get(key), kind)}
     for key in _LOGIC:
-        if key in schema:
-            extra[key] = [_partial(_mapping(part)) for part in schema[key]]
-    if "not" in schema:
-        extra["not"] = _partial(_mapping(schema["not"]))
+        parts = _sequence(schema.get(key))
+        if parts:
+            extra[key] = [_partial(_mapping(part)) for part in parts]
+    if isinstance(schema.get("not"), Mapping):
+        extra["not"] = _partial(schema["not"])
     return extra
 
 
@@ -106,18 +111,23 @@ def _partial(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Converts a value validation inside of ``anyOf`` and the like: it constrains, and closes nothing."""
     result = _extra(schema)
     if "properties" in schema:
-        result["properties"] = {name: _partial(_mapping(value)) for name, value in schema["properties"].items()}
+        properties = _mapping(schema["properties"])
+        result["properties"] = {name: _partial(_mapping(value)) for name, value in properties.items()}
         result["open"] = True
     if "required" in schema:
-        result["required"] = list(schema["required"])
+        result["required"] = [name for name in _sequence(schema["required"]) if isinstance(name, str)]
         result.setdefault("properties", {})
         result["open"] = True
     if "items" in schema:
         result["items"] = _partial(_mapping(schema["items"]))
     if "type" in schema and not result.keys() & {"properties", "items"}:
-        result["type"] = schema["type"]
+        result["type"] = str(schema["type"])
     return result
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _sequence(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []

@@ -96,7 +96,7 @@ def _port(one: Mapping[str, Any], port: Port) -> Answer:
         return True
     if isinstance(wanted, str) and not wanted.isdigit():
         return wanted == port.name if port.name is not None else None
-    if port.number is None:
+    if port.number is None or not isinstance(wanted, int | str):
         return None
     end = one.get("endPort")
     return int(wanted) <= port.number <= (end if isinstance(end, int) else int(wanted))
@@ -111,7 +111,7 @@ def _peers(manifests: Manifests, policy: Object, peers: Sequence[Any], peer: Pee
 def _peer(manifests: Manifests, policy: Object, one: Mapping[str, Any], peer: Peer) -> Answer:
     block = mapping(one.get("ipBlock"))
     if block:
-        return True if block.get("cidr") in _EVERY_ADDRESS and not block.get("except") else None
+        return True if string(block.get("cidr")) in _EVERY_ADDRESS and not block.get("except") else None
     answers: list[Answer] = []
     if "namespaceSelector" in one:
         answers.append(_namespace(manifests, mapping(one["namespaceSelector"]), peer.namespace))

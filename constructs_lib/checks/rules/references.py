@@ -93,7 +93,8 @@ def _keys(manifests: Manifests, reference: _Reference) -> frozenset[str] | None:
         for secret in manifests.context.secrets:
             if (secret.namespace, secret.name) == identity:
                 return secret.keys
-        if identity in {(item.namespace, item.spec.get("secretName")) for item in manifests.everywhere("Certificate")}:
+        certificates = manifests.everywhere("Certificate")
+        if identity in {(item.namespace, string(item.spec.get("secretName"))) for item in certificates}:
             return _CERTIFICATE_KEYS
     item = manifests.find(reference.kind, *identity)
     if item is None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from constructs_lib.checks import routing
-from constructs_lib.checks.manifests import Manifests, Object, dig, mapping, sequence, string
+from constructs_lib.checks.manifests import Manifests, Object, dig, mapping, sequence, string, whole
 from constructs_lib.checks.registry import Found, rule
 from constructs_lib.checks.routing import Parent
 
@@ -106,7 +106,7 @@ def _unmatched(gateway: Object, parent: Parent) -> Iterator[Found]:
 
 
 def _colliding(gateway: Object) -> Iterator[Found]:
-    taken: dict[tuple[Any, Any], str] = {}
+    taken: dict[tuple[int, str], str] = {}
     names: set[str] = set()
     for number, one in enumerate(routing.listeners(gateway)):
         name, host = string(one.get("name")), string(one.get("hostname"))
@@ -118,8 +118,8 @@ def _colliding(gateway: Object) -> Iterator[Found]:
                 "give each listener a name of its own",
             )
         names.add(name)
-        is_tcp = one.get("protocol") in {"HTTP", "HTTPS", "TLS"}
-        other = taken.setdefault((one.get("port"), host), name) if is_tcp else name
+        is_tcp = string(one.get("protocol")) in {"HTTP", "HTTPS", "TLS"}
+        other = taken.setdefault((whole(one.get("port"), 0), host), name) if is_tcp else name
         if other != name:
             yield Found(
                 gateway,

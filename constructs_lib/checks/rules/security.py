@@ -122,7 +122,7 @@ def _privileges(manifests: Manifests, pod: Pod, container: Container) -> Iterato
             "set capabilities.drop: [ALL]; only NET_BIND_SERVICE may be added",
             weak,
         )
-    seccomp = dig(_effective(pod, container, "seccompProfile"), "type")
+    seccomp = string(dig(_effective(pod, container, "seccompProfile"), "type"))
     if seccomp not in _ALLOWED_SECCOMP:
         yield Found(
             pod.owner,
