@@ -59,22 +59,23 @@ def render(bundle: Bundle) -> dict[str, str]:
 def write(rendered: Mapping[str, Mapping[str, str]], out: Path) -> None:
     """Writes ``<out>/<environment>/<file>`` for each file of each environment.
 
-    An environment's folder is replaced as a whole.
+    Everything is written before anything is replaced, and an environment's folder is replaced as a whole.
 
     Raises:
         OSError: A file or folder could not be written.
     """
     out.mkdir(parents=True, exist_ok=True)
-    for environment, files in rendered.items():
-        folder = out / environment
-        with tempfile.TemporaryDirectory(prefix=f".{environment}.", dir=out) as temporary:
-            fresh = Path(temporary, "new")
-            fresh.mkdir()
+    with tempfile.TemporaryDirectory(prefix=".synth.", dir=out) as temporary:
+        fresh, old = Path(temporary, "new"), Path(temporary, "old")
+        old.mkdir()
+        for environment, files in rendered.items():
+            (fresh / environment).mkdir(parents=True)
             for name, text in files.items():
-                (fresh / name).write_text(text, encoding="utf-8")
-            if folder.exists():
-                folder.rename(Path(temporary, "old"))
-            fresh.rename(folder)
+                (fresh / environment / name).write_text(text, encoding="utf-8")
+        for environment in rendered:
+            if (out / environment).exists():
+                (out / environment).rename(old / environment)
+            (fresh / environment).rename(out / environment)
 
 
 def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str], out: Path) -> list[Bundle]:

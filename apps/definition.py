@@ -302,5 +302,7 @@ def _add_backup(chart: Chart, values: Values, database: DatabaseName, images: Ma
             upload_image=images["rclone"],
             schedule=CronSchedule("0 2 * * *"),
             retention_days=values.backup.retention_days,
+            resources=values.backup.resources,
+            upload_resources=values.backup.resources,
         ),
     )
