@@ -297,7 +297,7 @@ def test_production_is_backed_up_every_night() -> None:
     assert upload["BACKUP_PREFIX"] == "postgres"
     assert upload["BACKUP_RETENTION_DAYS"] == "30"
     assert upload["RCLONE_CONFIG_BACKUP_ENDPOINT"] == "https://nyc3.digitaloceanspaces.com"
-    assert "pg_dump --no-password --format custom" in containers("production")["db-backup/dump"]["command"][2]
+    assert "pg_dump --no-password -Fc" in containers("production")["db-backup/dump"]["command"][2]
 
 
 @pytest.mark.parametrize("environment", ["local", "preview-base", "pr-107"])
