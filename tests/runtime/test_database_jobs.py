@@ -181,7 +181,7 @@ def test_dropping_ends_the_connections_and_leaves_nothing_and_no_other(server: S
 @pytest.mark.parametrize("name", ["site'; DROP ROLE admin; --", 'site"', "site\\", "site one", "$(id)", "postgres"])
 def test_no_name_that_could_leave_its_quotes_reaches_a_script(name: str) -> None:
     with pytest.raises(InvalidValueError, match="database name"):
-        _props(name)
+        DatabaseName(name)
 
 
 def test_job_fails_where_the_administrator_may_not_do_its_work(server: Server) -> None:
