@@ -84,13 +84,16 @@ def server() -> Iterator[Server]:
                 os.chown(path, owner.pw_uid, owner.pw_gid)
         initdb = [str(programs / "initdb"), f"--pgdata={folder}/data", f"--username={ADMIN}", f"--pwfile={password}"]
         environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"}
-        subprocess.run(
+        made = subprocess.run(
             [*user, *initdb, "--auth=scram-sha-256", "--no-sync"],
             cwd=folder,
             env=environment,
-            check=True,
             capture_output=True,
+            text=True,
+            check=False,
         )
+        if made.returncode:
+            raise RuntimeError(made.stdout + made.stderr)
         port = _free_port()
         settings = {"port": port, "listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off"}
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]

@@ -12,6 +12,7 @@ import pytest
 from constructs_lib._k8s import Construct
 from constructs_lib.database import DatabaseConnection, DatabaseServer
 from constructs_lib.database_job import DatabaseJob, DatabaseJobProps, drop_job
+from constructs_lib.errors import InvalidValueError
 from constructs_lib.migration_job import MigrationJob, MigrationJobProps
 from constructs_lib.placement import Placement
 from constructs_lib.pod import EnvSource
@@ -175,6 +176,12 @@ def test_dropping_ends_the_connections_and_leaves_nothing_and_no_other(server: S
     assert "terminating connection" in connected.communicate(timeout=10)[0]
     assert _databases(server, "doomed_") == ["doomed_two"]
     assert server.query("SELECT rolname FROM pg_roles WHERE starts_with(rolname, 'doomed_')") == "doomed_two"
+
+
+@pytest.mark.parametrize("name", ["site'; DROP ROLE admin; --", 'site"', "site\\", "site one", "$(id)", "postgres"])
+def test_no_name_that_could_leave_its_quotes_reaches_a_script(name: str) -> None:
+    with pytest.raises(InvalidValueError, match="database name"):
+        DatabaseName(name)
 
 
 def test_job_fails_where_the_administrator_may_not_do_its_work(server: Server) -> None:
