@@ -160,7 +160,7 @@ def test_every_object_of_the_site_reads_back_as_it_was(read: Any, environment: s
 
 
 def test_what_is_no_text_keeps_its_type() -> None:
-    manifest = {"a": 1, "b": True, "c": None, "d": [], "e": {}, "f": 0.5, "g": [{"h": [1, "1"]}]}
+    manifest: dict[str, Any] = {"a": 1, "b": True, "c": None, "d": [], "e": {}, "f": 0.5, "g": [{"h": [1, "1"]}]}
 
     assert read_by_pyyaml(to_yaml([manifest])) == [manifest]
 
