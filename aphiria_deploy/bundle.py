@@ -27,6 +27,10 @@ FORMAT = "aphiria-deploy/bundle/v1"
 """The version of the format. A newer tool reads what an older one wrote; an older one refuses a newer one's."""
 
 
+# Beside what is no JSON: text that is no UTF-8, and brackets without end.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
+
 class BundleError(InputError):
     """A document is not a bundle, is of a format that this version does not know, or was changed after it was made."""
 
@@ -370,7 +374,7 @@ def decode(document: bytes, where: str = "bundle") -> Bundle:
     """
     try:
         head = msgspec.json.decode(document, type=_Head)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise BundleError(
             f"{where}: not a bundle: {error}; expected what `aphiria-deploy synth --bundle` writes"
         ) from error
@@ -384,7 +388,7 @@ def decode(document: bytes, where: str = "bundle") -> Bundle:
         raise BundleError(f"{where}: hash: found none, expected sha256: and 64 hex digits")
     try:
         return msgspec.json.decode(document, type=Bundle)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise BundleError(f"{where}: {error}") from error
 
 
@@ -418,4 +422,4 @@ def json_schema() -> dict[str, Any]:
 
 class _Head(msgspec.Struct):
     format: str
-    hash: str = ""
+    hash: Any = None
