@@ -195,8 +195,8 @@ server {{
         fastcgi_pass 127.0.0.1:{_FASTCGI_PORT};
     }}
 
-    # No other script runs, none is served as text, and no hidden file is served at all.
-    location ~ \\.php(/|$) {{
+    # No other script runs, none is served as text, not even a copy of one, and no hidden file is served at all.
+    location ~* \\.(php[0-9]?|phtml|phar)([/.~]|$) {{
         return 404;
     }}
     location ~ /\\.(?!well-known/) {{
