@@ -6,8 +6,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -217,13 +218,14 @@ def test_images_are_read_from_pairs(text: str, images: dict[str, str]) -> None:
     assert synth.parse_images(text) == images
 
 
-def as_installed(*arguments: str, folder: Path = ROOT, program: str = "") -> subprocess.CompletedProcess[str]:
-    """Runs the command as its script does, in a process of its own."""
+def as_installed(
+    *arguments: str, folder: Path = ROOT, program: str = "", variables: Mapping[str, str | None] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Runs the command as its script does, in a process of its own; a variable that is None is not there."""
     command = [sys.executable, "-c", program + "from aphiria_deploy.cli.main import run; run()", *arguments]
-    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-    return subprocess.run(
-        command, cwd=folder, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
-    )
+    given = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    env = {name: value for name, value in {**given, **(variables or {})}.items() if value is not None}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 LOADED = "import atexit, sys; atexit.register(lambda: print(*sorted(sys.modules), file=sys.stderr)); "
@@ -267,3 +269,16 @@ def test_aphirias_site_is_synthesized_with_the_images_that_were_given(tmp_path: 
     assert read(bundle).hash in ended.stdout
     assert read(bundle).sample_images == []
     assert DIGEST in (tmp_path / "dist" / "pr-107" / "30-workloads.k8s.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.skipif(find_spec("constructs_lib._node") is None, reason="nothing chooses a Node here but JSII_NODE")
+def test_whatever_node_is_on_path_a_supported_one_runs_and_nobody_is_told(tmp_path: Path) -> None:
+    wrong = tmp_path / "bin" / "node"
+    wrong.parent.mkdir()
+    wrong.write_text("#!/bin/sh\necho end of life >&2\nexit 1\n", encoding="utf-8")
+    wrong.chmod(0o755)
+    variables = {"JSII_NODE": None, "PATH": f"{wrong.parent}{os.pathsep}{os.environ['PATH']}"}
+
+    ended = as_installed("synth", "preview-base", "--out", str(tmp_path / "dist"), variables=variables)
+
+    assert (ended.returncode, ended.stderr) == (0, "")
