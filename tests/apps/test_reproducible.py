@@ -72,6 +72,25 @@ def test_the_app_of_cdk8s_writes_the_same_files_as_the_command(tmp_path: Path) -
     assert [path.read_bytes() for path in theirs] == [path.read_bytes() for path in sorted(ours)]
 
 
+def test_without_a_word_from_cdk8s_the_files_are_in_dist(tmp_path: Path) -> None:
+    variables = {name: value for name, value in os.environ.items() if name != "CDK8S_OUTDIR"}
+
+    run = subprocess.run(
+        [sys.executable, "-m", "apps", "preview-base"],
+        cwd=tmp_path,
+        env=variables | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert run.returncode == 0, run.stderr
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*.yaml")) == [
+        "dist/preview-base/10-base.k8s.yaml",
+        "dist/preview-base/30-workloads.k8s.yaml",
+    ]
+
+
 def test_the_app_of_cdk8s_says_what_is_wrong_and_writes_nothing(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-m", "apps", "pr-107", "pr-0"],
