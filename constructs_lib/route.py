@@ -28,7 +28,7 @@ class RateLimit:
 
     requests_per_second: int
     burst: int
-    zone_size: str = "10m"
+    zone_size: BodySize = BodySize("10m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +110,7 @@ class Route(Construct):
                 "rate": f"{props.rate_limit.requests_per_second}r/s",
                 "burst": props.rate_limit.burst,
                 "noDelay": True,
-                "zoneSize": props.rate_limit.zone_size,
+                "zoneSize": str(props.rate_limit.zone_size),
             }
             Manifest(
                 self,
