@@ -44,12 +44,13 @@ class InputError(Exception):
 def load(paths: Iterable[Path]) -> list[Source]:
     """Reads the manifests of files, and of all YAML and JSON files in folders, in the order of their names.
 
-    A Helm chart's templates are not YAML: a folder ``templates`` beside a ``Chart.yaml`` is left out.
+    Of a folder, what is no Kubernetes object (a chart's values, a workflow) is passed over, and so are hidden folders,
+    ``node_modules``, and a Helm chart's ``templates``, which are not YAML. A file that is named must hold objects.
 
     Raises:
         InputError: A path does not exist, or a file is no YAML or holds something other than Kubernetes objects.
     """
-    return [source for path in paths for file in _files(path) for source in load_file(file)]
+    return [source for path in paths for file in _files(path) for source in _load(file, others=path.is_dir())]
 
 
 def load_file(path: Path) -> list[Source]:
@@ -58,26 +59,40 @@ def load_file(path: Path) -> list[Source]:
     Raises:
         InputError: It cannot be read, is too large, or is not YAML that Kubernetes would read.
     """
-    return load_text(_text(path), str(path))
+    return _load(path, others=False)
 
 
-def load_text(text: str, name: str) -> list[Source]:
+def load_text(text: str, name: str, *, others: bool = False) -> list[Source]:
     """Reads the manifests of YAML that is already there; the name stands for the file.
+
+    Args:
+        text: The YAML.
+        name: What to call it.
+        others: Whether documents that are no Kubernetes objects (no kind, no apiVersion) are passed over.
 
     Raises:
         InputError: It is not YAML that Kubernetes would read.
     """
     sources: list[Source] = []
     for number, document in enumerate(_Reader(name, text).documents()):
-        if document.value is None:
+        if document.value is None or (others and not _is_object(document.value)):
             continue
         if not isinstance(document.value, dict):
             found = type(document.value).__name__
             raise InputError(name, document.line, f"expected a Kubernetes object, found a {found}")
-        if "kind" not in document.value and "apiVersion" not in document.value:
+        if not _is_object(document.value):
             raise InputError(name, document.line, "expected a Kubernetes object, found no kind and no apiVersion")
         sources.extend(_objects(document, name, number))
     return sources
+
+
+def _is_object(value: Any) -> bool:
+    # A Helm chart's Chart.yaml has an apiVersion as well, but no metadata.
+    return isinstance(value, dict) and ("kind" in value or {"apiVersion", "metadata"} <= value.keys())
+
+
+def _load(path: Path, *, others: bool) -> list[Source]:
+    return load_text(_text(path), str(path), others=others)
 
 
 def with_lines(report: Report) -> Report:
@@ -105,7 +120,7 @@ def _files(path: Path) -> Iterator[Path]:
     if path.is_dir():
         found = False
         for file in sorted(path.rglob("*")):
-            if file.suffix in SUFFIXES and file.is_file() and not _is_template(file, path):
+            if file.suffix in SUFFIXES and file.is_file() and not _is_left_out(file, path):
                 found = True
                 yield file
         if not found:
@@ -116,9 +131,14 @@ def _files(path: Path) -> Iterator[Path]:
         raise InputError(str(path), None, "no such file or folder")
 
 
-def _is_template(file: Path, root: Path) -> bool:
-    inside = [parent for parent in file.parents if parent.is_relative_to(root)]
-    return any(parent.name == "templates" and (parent.parent / "Chart.yaml").exists() for parent in inside)
+def _is_left_out(file: Path, root: Path) -> bool:
+    folders = [parent for parent in file.parents if parent != root and parent.is_relative_to(root)]
+    return any(
+        parent.name.startswith(".")
+        or parent.name == "node_modules"
+        or (parent.name == "templates" and (parent.parent / "Chart.yaml").exists())
+        for parent in folders
+    )
 
 
 def _text(path: Path) -> str:

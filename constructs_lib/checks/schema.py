@@ -74,6 +74,10 @@ class Known:
         key = f"{group}/{version}/{kind}"
         return self.own.get(key) or _carried(group).get(key)
 
+    def is_certain(self, group: str, version: str, kind: str) -> bool:
+        """Says whether the schema is the one that holds: Kubernetes' own, or that of a CRD of the set."""
+        return is_core_group(group) or f"{group}/{version}/{kind}" in self.own
+
     def is_cluster_wide(self, group: str, kind: str) -> bool | None:
         """Says whether a kind has no namespace, or None where the kind is not known."""
         suffix = f"/{kind}"
@@ -200,8 +204,8 @@ class _Walk:
         for name in schema.keys() & _CONSTRAINTS.keys():
             expected = _CONSTRAINTS[name](value, schema[name])
             if expected is not None:
-                close = difflib.get_close_matches(value, schema[name], n=1) if _strings(value, schema, name) else []
-                hint = f"did you mean {close[0]!r}?" if close else f"give {expected}"
+                close = _nearest(value, schema[name]) if name == "enum" else None
+                hint = f"did you mean {close!r}?" if close else f"give {expected}"
                 self._say(path, f"found {_short(value)}, expected {expected}", hint)
         for name in schema.keys() & {"anyOf", "oneOf", "allOf", "not"}:
             self._logic(value, name, schema[name], path)
@@ -330,7 +334,9 @@ def _size(unit: str, kind: type, least: bool) -> Callable[[Any, int], str | None
 
 
 _CONSTRAINTS: dict[str, Callable[[Any, Any], str | None]] = {
-    "enum": lambda value, allowed: None if value in allowed else f"one of {', '.join(map(str, allowed))}",
+    "enum": lambda value, allowed: (
+        None if value in allowed else f"one of {', '.join(str(one) for one in allowed if one)}"
+    ),
     "pattern": _pattern,
     "minimum": lambda value, limit: f"at least {limit}" if _number(value) and value < limit else None,
     "maximum": lambda value, limit: f"at most {limit}" if _number(value) and value > limit else None,
@@ -344,8 +350,12 @@ _CONSTRAINTS: dict[str, Callable[[Any, Any], str | None]] = {
 }
 
 
-def _strings(value: Any, schema: Mapping[str, Any], name: str) -> bool:
-    return name == "enum" and isinstance(value, str) and all(isinstance(allowed, str) for allowed in schema["enum"])
+def _nearest(value: Any, allowed: list[Any]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    words = {word.lower(): word for word in allowed if isinstance(word, str) and word}
+    close = difflib.get_close_matches(value.lower(), words, n=1)
+    return words[close[0]] if close else None
 
 
 def _short(value: Any) -> str:

@@ -120,12 +120,16 @@ def test_aliases_and_merges_are_resolved() -> None:
     assert source.data["d"] == {"x": 1, "z": 2}
 
 
-def test_folders_are_read_in_order_and_charts_are_left_out(tmp_path: Path) -> None:
-    for name in ("b/b.yml", "a.yaml", "c.json", "chart/templates/t.yaml", "d.txt"):
+def test_folders_are_read_in_order_and_what_is_no_object_is_left_out(tmp_path: Path) -> None:
+    hidden = (".github/w.yaml", "node_modules/n.yaml", "chart/templates/t.yaml", "d.txt")
+    for name in ("b/b.yml", "a.yaml", "c.json", *hidden):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f'{{"kind": "{Path(name).stem.upper()}"}}')
     (tmp_path / "chart" / "Chart.yaml").write_text('{"apiVersion": "v2", "name": "chart"}')
-    assert [source.data.get("kind") for source in load([tmp_path])] == ["A", "B", "C", None]
+    (tmp_path / "chart" / "values.yaml").write_text("replicas: 1\n")
+    assert [source.data.get("kind") for source in load([tmp_path])] == ["A", "B", "C"]
+    with pytest.raises(InputError, match="found no kind and no apiVersion"):
+        load([tmp_path / "chart" / "values.yaml"])
 
 
 def test_a_path_that_does_not_exist_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
