@@ -8,6 +8,8 @@ PYTHON ?= python3
 WORKERS ?= auto
 # Further arguments of pytest, as in `make test ARGS="tests/constructs_lib -k node"`.
 ARGS ?=
+# `make test DEBIAN=no` installs no Debian packages.
+DEBIAN ?= yes
 # A folder of CRD files for `make imports`; without it they are downloaded from the addresses in cdk8s.yaml.
 CRDS ?=
 # `make lock UPGRADE=1` takes the newest versions; without it only what pyproject.toml asks for changes.
@@ -21,7 +23,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env synth test check lint format bench imports lock debian clean
+.PHONY: help env synth test check lint format bench imports docs lock npm-packages debian clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -43,17 +45,29 @@ format: env ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: env .venv-checkov/.lock debian ## run the tests
+test: env .venv-checkov/.lock npm-packages debian ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 bench: env node_modules/.lock ## measure, beside the peers
 	$(BIN)/python -m bench
 
-imports: env node_modules/.lock ## make imports/ from the CRDs (CRDS=folder, or downloaded)
+imports: env node_modules/.lock ## make imports/ and the rules' schemas from the CRDs (CRDS=folder, or downloaded)
 	$(BIN)/python -m tools.imports $(if $(CRDS),--crds "$(CRDS)")
+	$(BIN)/python -m tools.schemas $(if $(CRDS),--crds "$(CRDS)")
 
+docs: env ## make what docs/ has of the code: the bundle's schema, the page of the rules
+	$(BIN)/python -m tools.bundle_schema
+	$(BIN)/python -m tools.rules_page
+
+# Tests of the generators are skipped without npm's packages, so that a machine which PyPI alone can reach runs
+# the others.
+npm-packages: env
+	@$(MAKE) --no-print-directory node_modules/.lock || \
+	echo "npm's packages could not be installed: the tests that need them are skipped." >&2
+
+# DEBIAN=no: leave the machine's packages alone; tests whose programs are missing are skipped either way.
 debian: env
-	@$(BIN)/python -m tools.debian
+	@$(if $(filter no,$(DEBIAN)),:,$(BIN)/python -m tools.debian)
 
 # The lock is for every platform and for Python 3.11 and newer. Of the machine it knows nothing: uv reads no
 # configuration of its own here, writes no address, and takes no packages from a folder.
@@ -61,9 +75,11 @@ UV_COMPILE = env -u UV_FIND_LINKS -u UV_CONFIG_FILE .cache/uv/bin/uv pip compile
 	--universal --python-version 3.11 --no-build --generate-hashes --no-annotate \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
-lock: .cache/uv/.version-$(UV_VERSION) ## resolve the dependencies again
+lock: .cache/uv/.version-$(UV_VERSION) ## resolve the dependencies again, Python's and npm's
 	$(UV_COMPILE) pyproject.toml --extra deploy --group dev --output-file requirements-dev.lock
 	$(UV_COMPILE) --group pyproject.toml:checkov --output-file requirements-checkov.lock
+	$(MAKE) --no-print-directory env
+	$(BIN)/python -m tools.node $(if $(UPGRADE),update,install) --package-lock-only
 
 clean: ## remove what was made: environments, caches, dist/
 	rm -rf .venv .venv-checkov .cache node_modules dist *.egg-info

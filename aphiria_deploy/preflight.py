@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from aphiria_deploy.bundle import Bundle
+from aphiria_deploy.bundle import Bundle, Manifest
 from constructs_lib import checks
 
 
 def check_bundle(bundle: Bundle) -> checks.Report:
     """Runs every rule over a bundle's manifests, and over the Jobs that remove it."""
-    removing = bundle.destruction.jobs if bundle.destruction else []
-    return checks.check([*bundle.manifests, *removing], context_of(bundle))
+    return checks.check(checked_manifests(bundle), context_of(bundle))
+
+
+def checked_manifests(bundle: Bundle) -> list[Manifest]:
+    """Gives what the rules see of a bundle: its manifests, and the Jobs that remove it."""
+    return [*bundle.manifests, *(bundle.destruction.jobs if bundle.destruction else ())]
 
 
 def context_of(bundle: Bundle) -> checks.Context:

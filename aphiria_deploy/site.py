@@ -34,11 +34,15 @@ def load_site(folder: Path) -> Site:
 
 def _settings(project: Path) -> dict[str, Any] | None:
     try:
-        tools = tomllib.loads(project.read_text(encoding="utf-8")).get("tool", {})
+        tools = tomllib.loads(project.read_text(encoding="utf-8")).get("tool")
     except (OSError, ValueError) as error:
         raise InputError(f"{project}: {error}; expected TOML with a table {_TABLE}") from error
-    settings: dict[str, Any] | None = tools.get("aphiria-deploy")
-    if settings is not None and (unknown := sorted(settings.keys() - _KNOWN)):
+    settings = tools.get("aphiria-deploy") if isinstance(tools, dict) else None
+    if settings is None:
+        return None
+    if not isinstance(settings, dict):
+        raise InputError(f"{project}: tool.aphiria-deploy: found {settings!r}, expected a table {_TABLE}")
+    if unknown := sorted(settings.keys() - _KNOWN):
         raise InputError(f"{project}: {_TABLE}: found {unknown[0]!r}, expected one of {', '.join(sorted(_KNOWN))}")
     return settings
 

@@ -13,4 +13,5 @@ if __name__ == "__main__":
     try:
         synthesize(site, sys.argv[1:], {}, Path(os.environ.get("CDK8S_OUTDIR", "dist")))
     except (ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)

@@ -61,12 +61,13 @@ class Hosting:
 
 @dataclass(frozen=True, kw_only=True)
 class Backup:
-    """Where backups go, and how long they stay."""
+    """Where backups go, how long they stay, and what taking one may use."""
 
     bucket: str
     endpoint: str
     region: str
     retention_days: int
+    resources: Resources
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,6 +216,7 @@ _PRODUCTION = Values(
         endpoint="https://nyc3.digitaloceanspaces.com",
         region="nyc3",
         retention_days=30,
+        resources=Resources.parse("100m/128Mi", "500m/512Mi"),
     ),
 )
 

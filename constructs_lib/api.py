@@ -66,7 +66,7 @@ class ApiProps:
         php_user: As whom PHP and the copying run; ``www-data`` of the official PHP images by default.
         nginx_user: As whom nginx runs; its own user by default.
         fpm_config_path: The folder whose ``*.conf`` PHP-FPM includes; that of the official images by default.
-        max_body_size: The largest request body.
+        max_body_size: The largest request body, of nginx and of PHP, and so the largest file too.
         request_timeout: Seconds that PHP may take for an answer.
         trusted_proxies: Networks whose word (``X-Forwarded-For``) nginx takes for the client's address.
         readiness: When it gets requests: a request through nginx to PHP.
@@ -188,13 +188,15 @@ server {{
         fastcgi_param HTTPS $forwarded_https if_not_empty;
         # A request's Proxy header must not become the variable HTTP_PROXY (CVE-2016-5385).
         fastcgi_param HTTP_PROXY "";
+        # PHP has limits of its own, and drops the fields of a form that is larger without an error.
+        fastcgi_param PHP_VALUE "post_max_size={props.max_body_size}\\nupload_max_filesize={props.max_body_size}";
         fastcgi_hide_header X-Powered-By;
         fastcgi_read_timeout {props.request_timeout}s;
         fastcgi_pass 127.0.0.1:{_FASTCGI_PORT};
     }}
 
-    # No other script runs, none is served as text, and no hidden file is served at all.
-    location ~ \\.php(/|$) {{
+    # No other script runs, none is served as text, not even a copy of one, and no hidden file is served at all.
+    location ~* \\.(php[0-9]?|phtml|phar)([/.~]|$) {{
         return 404;
     }}
     location ~ /\\.(?!well-known/) {{

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.database import DatabaseServer
-from constructs_lib.errors import InvalidPropsError
+from constructs_lib.errors import InvalidPropsError, InvalidValueError
 from constructs_lib.placement import Placement
 from constructs_lib.pod import PodOptions, User, Volume, container, env_list, pod_spec
-from constructs_lib.values import CronSchedule, DatabaseName, ImageRef, Quantity, Resources, SecretKey
+from constructs_lib.values import CronSchedule, DatabaseName, ImageRef, Name, Quantity, Resources, SecretKey
 
 _FOLDER = "/backup"
 _COMPONENT = "database"
@@ -21,7 +21,7 @@ set -eu
 stem="{_FOLDER}/$(date -u +%Y/%m/%d/%H%M%SZ)-$PGDATABASE"
 mkdir -p "$(dirname "$stem")"
 pg_dumpall --no-password --roles-only --no-role-passwords --file "$stem.roles.sql"
-pg_dump --no-password --format custom --file "$stem.dump"
+pg_dump --no-password -Fc --file "$stem.dump"
 """
 
 # What is too old goes only after the new one is there, whole: so the newest is never among it.
@@ -99,6 +99,13 @@ class DatabaseBackupProps:
 
     def __post_init__(self) -> None:
         problems = []
+        try:
+            Name(self.name)
+        except InvalidValueError as error:
+            problems.append(str(error))
+        # The controller appends the minute of each run: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
+        if len(self.name) > 52:
+            problems.append(f"name: found {len(self.name)} characters, expected at most 52")
         if self.server.namespace != self.placement.namespace:
             problems.append(
                 f"placement.namespace: found {self.placement.namespace!r}, expected the server's, "

@@ -122,6 +122,11 @@ class GatewayProps:
                 self.ref.listener_for(host)
             except InvalidValueError as error:
                 problems.append(f"redirects: {error}")
+        problems += [
+            f"redirects: found {source} to {target}, expected one host to another"
+            for source, target in self.redirects.items()
+            if source.is_wildcard or target.is_wildcard or source == target
+        ]
         if problems:
             raise InvalidPropsError(f"Gateway {self.ref.name}: {problem}" for problem in problems)
 
@@ -159,8 +164,15 @@ class Gateway(Construct):
             self._add_proxy()
         self._add_gateway()
         self._add_https_redirect()
+        taken = {"https-redirect"}
         for source, target in props.redirects.items():
-            self._add_redirect(source, target)
+            # Named after what is added, such as www-redirect, else after the host itself.
+            label = str(target).removesuffix(f".{source}")
+            name = f"{label}-redirect"
+            if "." in label or name in taken:
+                name = f"{str(source).replace('.', '-')}-redirect"
+            taken.add(name)
+            self._add_redirect(name, source, target)
 
     def _metadata(self, name: str, *, namespaced: bool = True) -> dict[str, object]:
         return self._props.placement.metadata(name, app=_APP, component=_COMPONENT, namespaced=namespaced)
@@ -277,10 +289,7 @@ class Gateway(Construct):
             ),
         )
 
-    def _add_redirect(self, source: Hostname, target: Hostname) -> None:
-        # Named after what is added, such as www-redirect, else after the host itself.
-        label = str(target).removesuffix(f".{source}")
-        name = f"{label if '.' not in label else str(source).replace('.', '-')}-redirect"
+    def _add_redirect(self, name: str, source: Hostname, target: Hostname) -> None:
         filters = _redirect(scheme=api.HttpRouteSpecRulesFiltersRequestRedirectScheme.HTTPS, hostname=str(target))
         api.HttpRoute(
             self,

@@ -103,6 +103,9 @@ class NamespaceProps:
             problems.append(f"pod_security: found {self.pod_security!r}, expected restricted, baseline or privileged")
         if self.quota and self.quota.pods < 1:
             problems.append(f"quota.pods: found {self.quota.pods}, expected 1 or more")
+        if self.isolation and not (self.isolation.ports and all(0 < port < 2**16 for port in self.isolation.ports)):
+            # A NetworkPolicy without ports would admit to all of them.
+            problems.append(f"isolation.ports: found {list(self.isolation.ports)}, expected one or more, 1 to 65535")
         for network in self.isolation.cluster_networks if self.isolation else ():
             try:
                 ip_network(network)

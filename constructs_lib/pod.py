@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from constructs_lib.checksum import checksum
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.placement import check_labels
 from constructs_lib.values import ImageRef, Name, Resources, SecretKey
 
 _ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -155,7 +157,12 @@ class Volume:
     @classmethod
     def scratch(cls, mount_path: str) -> Volume:
         """An empty directory at a path that the container writes to, named after the path."""
-        return cls(name=re.sub(r"[^a-z0-9]+", "-", mount_path.lower()).strip("-"), mount_path=mount_path)
+        name = mount_path.strip("/").replace("/", "-")
+        if not re.fullmatch(r"(/[a-z0-9]+)+", mount_path) or len(name) > 63:
+            # What a volume's name cannot hold would make one volume of two paths: /srv/.cache and /srv/cache.
+            readable = re.sub(r"[^a-z0-9]+", "-", mount_path.lower()).strip("-")[:50]
+            name = f"{readable}-{checksum(mount_path)[:10]}".strip("-")
+        return cls(name=name, mount_path=mount_path)
 
     @classmethod
     def config(cls, config_map: str, mount_path: str, *, sub_path: str | None = None) -> Volume:
@@ -206,6 +213,9 @@ class PodOptions:
         env: More environment variables, for the site's own containers.
         volumes: More volumes, for the site's own containers.
         node_selector: Labels that its node must have.
+
+    Raises:
+        InvalidValueError: A label is not one, or is one of the library's own.
     """
 
     pull_secrets: Sequence[str] = ()
@@ -214,6 +224,9 @@ class PodOptions:
     env: Mapping[str, str | SecretKey] = field(default_factory=dict)
     volumes: Sequence[Volume] = ()
     node_selector: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_labels(self.labels)
 
 
 def env_list(variables: Mapping[str, str | SecretKey]) -> list[dict[str, Any]]:

@@ -53,11 +53,16 @@ class Hostname(_Text):
     """
 
     what = "host name"
-    expected = "lower-case DNS labels joined by dots, '*.' in front at most, such as www.example.com or *.example.com"
+    expected = (
+        "lower-case DNS labels joined by dots, '*.' in front at most, such as www.example.com or *.example.com, "
+        "and no IP address"
+    )
 
     def _valid(self) -> bool:
         labels = self.value.removeprefix("*.").split(".")
-        return len(self.value) <= 253 and len(labels) > 1 and all(map(_LABEL.fullmatch, labels))
+        # Digits alone at the end are an IP address, which neither a certificate nor a listener takes.
+        named = len(labels) > 1 and not labels[-1].isdigit()
+        return named and len(self.value) <= 253 and all(map(_LABEL.fullmatch, labels))
 
     @property
     def is_wildcard(self) -> bool:
@@ -120,7 +125,8 @@ class CronSchedule(_Text):
     _days: ClassVar[tuple[str, ...]] = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 
     def _valid(self) -> bool:
-        fields = self.value.split()
+        # Not str.split: it also parts at characters at which the controller's parser does not.
+        fields = re.split(r"[ \t]+", self.value)
         ranges = [(0, 59, ()), (0, 23, ()), (1, 31, ()), (1, 12, self._months), (0, 6, self._days)]
         return len(fields) == len(ranges) and all(
             self._item(item, low, high, names)
@@ -201,7 +207,7 @@ class Resources:
         memory_limit: Bytes that it may use.
 
     Raises:
-        InvalidValueError: A request is larger than its limit.
+        InvalidValueError: A request is larger than its limit, or memory is no whole number of bytes.
     """
 
     cpu_request: Quantity
@@ -216,6 +222,10 @@ class Resources:
         ):
             if request.amount > limit.amount:
                 raise InvalidValueError(f"request of {what}", str(request), f"at most the limit, {limit}")
+        for what, memory in (("request", self.memory_request), ("limit", self.memory_limit)):
+            # 256m is a quarter of a byte: Kubernetes takes it, with a warning that nobody reads.
+            if memory.amount.denominator != 1:
+                raise InvalidValueError(f"{what} of memory", str(memory), "whole bytes, such as 256Mi")
 
     @classmethod
     def parse(cls, requests: str, limits: str) -> Self:
@@ -252,6 +262,9 @@ class ImageRef:
         repository: The path behind the registry.
         tag: The tag, where there is one.
         digest: ``sha256:`` and 64 hex digits, where there is one.
+
+    Raises:
+        InvalidValueError: A part is not one.
     """
 
     registry: str | None
@@ -278,9 +291,21 @@ class ImageRef:
         Raises:
             InvalidValueError: It is not one; a digest that was cut is not one.
         """
+        parts = cls._parts(ref)
+        if parts is None:
+            raise InvalidValueError("image", ref, cls._expected)
+        return cls(*parts)
+
+    def __post_init__(self) -> None:
+        # What it is written as reads back as itself, however it was made.
+        if self._parts(str(self)) != (self.registry, self.repository, self.tag, self.digest):
+            raise InvalidValueError("image", str(self), self._expected)
+
+    @classmethod
+    def _parts(cls, ref: str) -> tuple[str | None, str, str | None, str | None] | None:
         match = cls._form.fullmatch(ref) if len(ref) <= 512 else None
         if match is None:
-            raise InvalidValueError("image", ref, cls._expected)
+            return None
         first, slash, rest = match["name"].partition("/")
         # The first component is a registry when it cannot be a path: it has a dot or a port, or is localhost.
         registry, repository = (
@@ -292,8 +317,8 @@ class ImageRef:
             or not all(map(cls._component.fullmatch, repository.split("/")))
             or (match["digest"] is not None and not re.fullmatch(r"sha256:[0-9a-f]{64}", match["digest"]))
         ):
-            raise InvalidValueError("image", ref, cls._expected)
-        return cls(registry, repository, match["tag"], match["digest"])
+            return None
+        return registry, repository, match["tag"], match["digest"]
 
     def __str__(self) -> str:
         name = f"{self.registry}/{self.repository}" if self.registry else self.repository
@@ -307,10 +332,22 @@ class SecretKey:
     Attributes:
         secret: The Secret's name, in the namespace of the pod that uses it.
         key: The key.
+
+    Raises:
+        InvalidValueError: One cannot be the name of a Secret, or a key in one.
     """
 
     secret: str
     key: str
+
+    def __post_init__(self) -> None:
+        labels = self.secret.split(".")
+        if len(self.secret) > 253 or not all(map(_LABEL.fullmatch, labels)):
+            raise InvalidValueError("name of a Secret", self.secret, "lower-case DNS labels, joined by dots")
+        if not re.fullmatch(r"[-._A-Za-z0-9]{1,253}", self.key):
+            raise InvalidValueError(
+                f"key of Secret {self.secret}", self.key, "at most 253 letters, digits, '-', '_' and '.'"
+            )
 
     def env(self, name: str) -> dict[str, object]:
         """An environment variable of a container whose value is the key's."""

@@ -65,12 +65,12 @@ class JavaScriptModule:
     def source(self) -> str:
         """The module's text. No value can end its string, the script that it stands in, or the line."""
         # Beside what JSON escapes, all that is not ASCII and what HTML would read in an inline script.
-        values = json.dumps(dict(self.values), indent=2).translate(
-            {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
-        )
-        return (
-            f"const config = {values};\nexport const {{ {', '.join(self.values)} }} = config;\nexport default config;\n"
-        )
+        escapes = {ord(character): f"\\u{ord(character):04x}" for character in "<>&"}
+        # One by one, and no variable beside them: so that every name is free, `config` and `__proto__` too.
+        exports = [
+            f"export const {name} = {json.dumps(value).translate(escapes)};" for name, value in self.values.items()
+        ]
+        return "\n".join([*exports, f"export default {{ {', '.join(self.values)} }};", ""])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,7 +174,6 @@ def _pod(props: WebAppProps) -> dict[str, object]:
     volumes = [*map(Volume.scratch, props.writable_paths), *props.options.volumes]
     if props.runtime_config:
         volumes.append(Volume.config(props.runtime_config.config_map, props.runtime_config.mount_path))
-    seconds = {"pause": props.drain.pause, "rest": props.drain.grace - props.drain.pause}
     server = container(
         props.name,
         props.image,
@@ -185,7 +184,7 @@ def _pod(props: WebAppProps) -> dict[str, object]:
         env_from=[{"configMapRef": {"name": _env_vars(props)}}] if props.environment else [],
         volumes=volumes,
         probes={"readinessProbe": props.readiness.manifest("http"), "livenessProbe": props.liveness.manifest("http")},
-        pre_stop=[part.format(**seconds) for part in props.pre_stop],
+        pre_stop=_pre_stop(props),
     )
     return pod_spec(
         [server],
@@ -194,3 +193,9 @@ def _pod(props: WebAppProps) -> dict[str, object]:
         grace=props.drain.grace,
         spread=props.name if props.replicas > 1 else None,
     )
+
+
+def _pre_stop(props: WebAppProps) -> list[str]:
+    # Not str.format: a shell has braces of its own.
+    pause, rest = str(props.drain.pause), str(props.drain.grace - props.drain.pause)
+    return [part.replace("{pause}", pause).replace("{rest}", rest) for part in props.pre_stop]

@@ -1,23 +1,25 @@
 """Writes the schemas that the rule ``unknown-field`` compares manifests with.
 
 Those of Kubernetes come from the package kubernetes-validate (a development dependency, never loaded at run time),
-those of custom resources from a folder of CRDs. The same input gives the same bytes.
+those of custom resources from the CRDs in `cdk8s.yaml`. The same input gives the same bytes.
 
-    python -m tools.schemas CRDS_FOLDER
+    python -m tools.schemas [--crds FOLDER]
 """
 
 from __future__ import annotations
 
+import argparse
 import importlib.resources
 import json
 import sys
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from constructs_lib.checks.structural import OBJECT_META, Schema, schemas_of_crd
+from tools.crds import Crd, CrdError
+from tools.imports import CONFIG, load_releases, read_release
 
 KUBERNETES = "1.34"
 """The version whose schemas are carried: the newest that DigitalOcean is expected to offer."""
@@ -100,38 +102,38 @@ _VALUES: dict[str, dict[str, Any]] = {
 """What the server's validation adds to the schemas: they say ``string`` where only a few values are allowed."""
 
 
-def build(crds: Path) -> dict[str, str]:
-    """Gives the schema files by name: ``core.json``, and one for each group of custom resources.
-
-    Args:
-        crds: A folder of YAML files with CustomResourceDefinitions.
-    """
+def build(crds: Iterable[Crd]) -> dict[str, str]:
+    """Gives the schema files by name: ``core.json``, and one for each group of custom resources."""
     groups: dict[str, dict[str, Any]] = defaultdict(lambda: {"kinds": {}, "cluster": []})
-    for file in sorted(crds.glob("*.yaml")):
-        for crd in yaml.load_all(file.read_bytes(), Loader=yaml.CSafeLoader):
-            if not crd or crd.get("kind") != "CustomResourceDefinition":
-                continue
-            for name, schema, cluster in schemas_of_crd(crd):
-                group = groups[crd["spec"]["group"]]
-                group["kinds"][name] = schema
-                if cluster:
-                    group["cluster"].append(name)
+    for crd in crds:
+        for name, schema, cluster in schemas_of_crd(crd.document):
+            group = groups[crd.group]
+            group["kinds"][name] = schema
+            if cluster:
+                group["cluster"].append(name)
     files = {"core.json": _core()} | {f"{group}.json": _shared(content) for group, content in groups.items()}
     return {name: _dump(content) for name, content in files.items()}
 
 
-def main(arguments: list[str]) -> None:
-    """Writes the files, and removes those of groups that are no more."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        sys.exit("usage: python -m tools.schemas CRDS_FOLDER, a folder of YAML files with CustomResourceDefinitions")
-    files = build(Path(arguments[0]))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Writes the files, and removes those of groups that are no more; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="make imports", description=__doc__)
+    parser.add_argument("--crds", type=Path, metavar="FOLDER", help="files of CRDs, instead of downloads")
+    folder: Path | None = parser.parse_args(arguments).crds
+    try:
+        crds = [crd for release in load_releases(CONFIG) for crd in read_release(release, folder)]
+    except CrdError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+    files = build(crds)
     TARGET.mkdir(exist_ok=True)
     for stale in TARGET.glob("*.json"):
         if stale.name not in files:
             stale.unlink()
     for name, text in files.items():
-        (TARGET / name).write_text(text)
-        print(f"{name}: {len(text):,} bytes")
+        (TARGET / name).write_text(text, encoding="utf-8")
+        sys.stdout.write(f"{name}  {len(text) / 1000:.0f} kB\n")
+    return 0
 
 
 def _core() -> dict[str, Any]:
@@ -252,4 +254,4 @@ def _dump(content: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    sys.exit(main())

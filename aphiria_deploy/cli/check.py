@@ -1,4 +1,4 @@
-"""``aphiria-deploy check``: runs the preflight rules over files."""
+"""``aphiria-deploy check``: runs the preflight rules over files and environments."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from typing import Annotated
 
 import typer
 
+from aphiria_deploy.cli.synth import parse_images
 from aphiria_deploy.errors import InputError
+from aphiria_deploy.preflight import check_bundle
 from aphiria_deploy.sarif import sarif
+from aphiria_deploy.site import load_site
 from constructs_lib import checks
 from constructs_lib.checks import load
 
@@ -25,15 +28,26 @@ class Format(StrEnum):
 
 
 def check(
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="YAML files, or folders of them; also YAML of other projects."),
+    targets: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="PATH... or ENV...",
+            help="YAML files or folders of them, also of other projects; or environments of the site.",
+        ),
     ],
+    images: Annotated[str, typer.Option(metavar="NAME=REF,...", help="The images of environments.")] = "",
     output: Annotated[Format, typer.Option(help="How to report: sarif is what GitHub shows in a diff.")] = Format.TEXT,
     verbose: Annotated[bool, typer.Option("--verbose", help="Show the traceback of an error.")] = False,
 ) -> None:
     """Run the preflight rules over Kubernetes manifests: exit code 1 if there is an error among the findings."""
-    report = check_files(paths)
+    paths = [Path(target) for target in targets if Path(target).exists()]
+    environments = [target for target in targets if not Path(target).exists()]
+    reports = [check_files(paths)] if paths else []
+    reports += check_environments(environments, parse_images(images)) if environments else []
+    report = checks.Report(
+        tuple(finding for one in reports for finding in one.findings),
+        tuple(silenced for one in reports for silenced in one.silenced),
+    )
     typer.echo(render(report, output))
     if report.errors:
         raise typer.Exit(1)
@@ -49,6 +63,25 @@ def check_files(paths: list[Path]) -> checks.Report:
         return load.with_lines(checks.check(load.load(paths)))
     except load.InputError as error:
         raise InputError(str(error)) from error
+
+
+def check_environments(names: list[str], images: dict[str, str]) -> list[checks.Report]:
+    """Runs every rule over environments of the site that the folder belongs to.
+
+    Raises:
+        InputError: There is no such environment, and no such file either.
+    """
+    site = load_site(Path.cwd())
+    reports = []
+    for name in names:
+        try:
+            reports.append(check_bundle(site.bundle(name, images)))
+        except ValueError as error:
+            report = getattr(error, "report", None)
+            if not isinstance(report, checks.Report):
+                raise InputError(f"{name}: there is no such file or folder, and {error}") from error
+            reports.append(report)
+    return reports
 
 
 def render(report: checks.Report, output: Format) -> str:

@@ -42,6 +42,8 @@ def synth(
         raise InputError(
             f"--bundle: found {len(names)} environments, expected one, such as: synth pr-107 --bundle FILE"
         )
+    if bundle and (bundle.is_dir() or not bundle.parent.is_dir()):
+        raise InputError(f"--bundle: found {str(bundle)!r}, expected a file in a folder that exists")
     site = load_site(Path.cwd())
     try:
         bundles = synthesize(site, names, parse_images(images), out)
@@ -82,8 +84,11 @@ def parse_images(text: str) -> dict[str, str]:
 def _replace(path: Path, content: bytes) -> None:
     # Beside it first, so that nobody ever reads half of it.
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _text(bundles: list[Bundle], out: Path) -> str:
