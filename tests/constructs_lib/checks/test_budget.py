@@ -128,7 +128,7 @@ def _size(job: tuple[int, int, int], index: int) -> int:
 
 
 @pytest.mark.parametrize(
-    ("surge", "unavailable"), itertools.product(["0%", "1%", "25%", "34%", "100%", 0, 1, 3, 9], [0])
+    ("surge", "unavailable"), list(itertools.product(["0%", "1%", "25%", "34%", "100%", 0, 1, 3, 9], [0]))
 )
 @pytest.mark.parametrize("replicas", [1, 2, 3, 4, 10])
 def test_percentages_of_the_surge_are_rounded_up(replicas: int, surge: int | str, unavailable: int) -> None:
