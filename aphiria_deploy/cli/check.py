@@ -17,6 +17,7 @@ from aphiria_deploy.sarif import sarif
 from aphiria_deploy.site import load_site
 from constructs_lib import checks
 from constructs_lib.checks import load
+from constructs_lib.checks.reader import InputError as UnreadableError
 
 
 class Format(StrEnum):
@@ -61,7 +62,7 @@ def check_files(paths: list[Path]) -> checks.Report:
     """
     try:
         return load.with_lines(checks.check(load.load(paths)))
-    except load.InputError as error:
+    except UnreadableError as error:
         raise InputError(str(error)) from error
 
 
