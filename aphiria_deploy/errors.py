@@ -3,8 +3,9 @@
 ::
 
     AphiriaDeployError            exit code 1: it failed
-    └── InputError                exit code 2: what was given cannot be used; nothing was changed
-        └── bundle.BundleError    a document is not a bundle that this version reads
+    ├── InputError                exit code 2: what was given cannot be used; nothing was changed
+    │   └── bundle.BundleError    a document is not a bundle that this version reads
+    └── releases.ReleaseError     a release cannot be recorded, or what is recorded cannot be read
 """
 
 from __future__ import annotations
