@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.objects import GroupKind, ObjectKey
 
 PART_OF = "applyset.kubernetes.io/part-of"
 """The label of a member: the ID of its set."""
@@ -24,29 +25,6 @@ ID = "applyset.kubernetes.io/id"
 TOOLING = "applyset.kubernetes.io/tooling"
 GROUP_KINDS = "applyset.kubernetes.io/contains-group-kinds"
 NAMESPACES = "applyset.kubernetes.io/additional-namespaces"
-
-
-@dataclass(frozen=True, order=True)
-class GroupKind:
-    """A kind in its API group; the core group is empty."""
-
-    group: str
-    kind: str
-
-    def __str__(self) -> str:
-        return f"{self.kind}.{self.group}" if self.group else self.kind
-
-    @classmethod
-    def parse(cls, text: str) -> GroupKind:
-        """Reads what ``str`` writes."""
-        kind, _, group = text.partition(".")
-        return cls(group, kind)
-
-    @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> GroupKind:
-        """The kind of an object."""
-        group, slash, _ = manifest["apiVersion"].partition("/")
-        return cls(group if slash else "", manifest["kind"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,13 +140,13 @@ def select_for_pruning(wanted: Iterable[Mapping[str, Any]], members: Iterable[Ma
     Raises:
         ValueError: The set is empty: that would prune everything, and is a mistake every time.
     """
-    keys = {_key(item) for item in wanted}
+    keys = set(map(ObjectKey.of, wanted))
     if not keys:
         raise ValueError("the set is empty: pruning would delete everything; remove the environment instead")
     delete, kept = [], []
     for member in members:
         metadata = member["metadata"]
-        if _key(member) in keys or metadata.get("labels", {}).get(PART_OF) != set_id:
+        if ObjectKey.of(member) in keys or metadata.get("labels", {}).get(PART_OF) != set_id:
             continue
         owners = [owner for owner in metadata.get("ownerReferences", ()) if owner.get("controller")]
         if member["kind"] == "Namespace":
@@ -178,9 +156,3 @@ def select_for_pruning(wanted: Iterable[Mapping[str, Any]], members: Iterable[Ma
         elif not metadata.get("deletionTimestamp"):
             delete.append(member)
     return Pruning(delete=tuple(delete), kept=tuple(kept))
-
-
-def _key(item: Mapping[str, Any]) -> tuple[GroupKind, str, str]:
-    # Without the version: one object may be asked for in several.
-    metadata = item["metadata"]
-    return GroupKind.of(item), metadata.get("namespace") or "", metadata["name"]

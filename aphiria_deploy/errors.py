@@ -4,7 +4,8 @@
 
     AphiriaDeployError            exit code 1: it failed
     ├── InputError                exit code 2: what was given cannot be used; nothing was changed
-    │   └── bundle.BundleError    a document is not a bundle that this version reads
+    │   ├── bundle.BundleError    a document is not a bundle that this version reads
+    │   └── waves.OrderError      objects depend on each other in a way that no order satisfies
     └── releases.ReleaseError     a release cannot be recorded, or what is recorded cannot be read
 """
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy.applyset import PART_OF, GroupKind, Parent, as_member, select_for_pruning, set_id
+from aphiria_deploy.applyset import PART_OF, Parent, as_member, select_for_pruning, set_id
+from aphiria_deploy.objects import GroupKind
 
 PARENT = Parent(name="pr-107", namespace="aphiria-deploy")
 
