@@ -23,7 +23,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env synth test check lint format bench imports lock npm-packages debian clean
+.PHONY: help env synth test check lint format bench imports docs lock npm-packages debian clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -51,8 +51,13 @@ test: env .venv-checkov/.lock npm-packages debian ## run the tests
 bench: env node_modules/.lock ## measure, beside the peers
 	$(BIN)/python -m bench
 
-imports: env node_modules/.lock ## make imports/ from the CRDs (CRDS=folder, or downloaded)
+imports: env node_modules/.lock ## make imports/ and the rules' schemas from the CRDs (CRDS=folder, or downloaded)
 	$(BIN)/python -m tools.imports $(if $(CRDS),--crds "$(CRDS)")
+	$(BIN)/python -m tools.schemas $(if $(CRDS),--crds "$(CRDS)")
+
+docs: env ## make what docs/ has of the code: the bundle's schema, the page of the rules
+	$(BIN)/python -m tools.bundle_schema
+	$(BIN)/python -m tools.rules_page
 
 # Tests of the generators are skipped without npm's packages, so that a machine which PyPI alone can reach runs
 # the others.

@@ -10,6 +10,7 @@ The JSON schema is published in ``docs/bundle.schema.json``.
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,10 @@ Manifest = dict[str, Any]
 
 FORMAT = "aphiria-deploy/bundle/v1"
 """The version of the format. A newer tool reads what an older one wrote; an older one refuses a newer one's."""
+
+
+# Beside what is no JSON: text that is no UTF-8, and brackets without end.
+_UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 class BundleError(InputError):
@@ -369,7 +374,7 @@ def decode(document: bytes, where: str = "bundle") -> Bundle:
     """
     try:
         head = msgspec.json.decode(document, type=_Head)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise BundleError(
             f"{where}: not a bundle: {error}; expected what `aphiria-deploy synth --bundle` writes"
         ) from error
@@ -383,7 +388,7 @@ def decode(document: bytes, where: str = "bundle") -> Bundle:
         raise BundleError(f"{where}: hash: found none, expected sha256: and 64 hex digits")
     try:
         return msgspec.json.decode(document, type=Bundle)
-    except msgspec.MsgspecError as error:
+    except _UNREADABLE as error:
         raise BundleError(f"{where}: {error}") from error
 
 
@@ -405,9 +410,16 @@ def read(path: Path) -> Bundle:
 def json_schema() -> dict[str, Any]:
     """Gives the JSON schema (draft 2020-12) of the format."""
     schema: dict[str, Any] = {"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": FORMAT}
-    return schema | msgspec.json.schema(Bundle)
+    schema |= msgspec.json.schema(Bundle)
+    for definition in schema["$defs"].values():
+        if "description" in definition:
+            # As Python 3.13 and newer have it by themselves.
+            definition["description"] = inspect.cleandoc(definition["description"])
+    # It has a default only while a bundle is being made.
+    schema["$defs"]["Bundle"]["required"].append("hash")
+    return schema
 
 
 class _Head(msgspec.Struct):
     format: str
-    hash: str = ""
+    hash: Any = None

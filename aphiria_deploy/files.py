@@ -56,14 +56,18 @@ def render(bundle: Bundle) -> dict[str, str]:
     return {f"{file.name}.k8s.yaml": to_yaml(file.manifests) for file in bundle.files}
 
 
-def write(rendered: Mapping[str, Mapping[str, str]], out: Path) -> None:
-    """Writes ``<out>/<environment>/<file>`` for each file of each environment.
+def write(bundles: Sequence[Bundle], out: Path) -> list[Path]:
+    """Writes ``<out>/<environment>/<file>.k8s.yaml`` for each file of each bundle.
 
     Everything is written before anything is replaced, and an environment's folder is replaced as a whole.
+
+    Returns:
+        The files that were written.
 
     Raises:
         OSError: A file or folder could not be written.
     """
+    rendered = {bundle.environment.name: render(bundle) for bundle in bundles}
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".synth.", dir=out) as temporary:
         fresh, old = Path(temporary, "new"), Path(temporary, "old")
@@ -76,6 +80,7 @@ def write(rendered: Mapping[str, Mapping[str, str]], out: Path) -> None:
             if (out / environment).exists():
                 (out / environment).rename(old / environment)
             (fresh / environment).rename(out / environment)
+    return [out / environment / name for environment, files in rendered.items() for name in files]
 
 
 def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str], out: Path) -> list[Bundle]:
@@ -95,5 +100,5 @@ def synthesize(site: Site, environments: Sequence[str], images: Mapping[str, str
         OSError: A file or folder could not be written.
     """
     bundles = [site.bundle(environment, images) for environment in environments or site.environments]
-    write({bundle.environment.name: render(bundle) for bundle in bundles}, out)
+    write(bundles, out)
     return bundles

@@ -29,10 +29,11 @@ from aphiria_deploy.bundle import (
     ScramVerifier,
     SecretSpec,
 )
+from aphiria_deploy.preflight import checked_manifests, context_of
 from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
-from constructs_lib import App, Chart, ImageRef, drop_job, manifests
+from constructs_lib import App, Chart, ImageRef, drop_job, manifests, require_preflight
 from constructs_lib.gateway_ref import Protocol
 
 _WEB_CONFIG_MAP = "js-config"
@@ -44,6 +45,7 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
 
     Raises:
         InvalidValueError: The environment, or the name or reference of an image is not one.
+        PreflightError: The preflight rules find an error in what was made.
     """
     values = values_of(environment)
     images, samples = settle(given_images, local=values.kind is EnvironmentKind.LOCAL)
@@ -65,7 +67,7 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
                 Gone(kind="role", name=str(database.role)),
             ],
         )
-    return Bundle(
+    bundle = Bundle(
         site=SITE,
         environment=Environment(
             name=values.name,
@@ -86,6 +88,8 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
         contract=_contract(values),
         destruction=destruction,
     )
+    require_preflight(chart, checked_manifests(bundle), context_of(bundle))
+    return bundle
 
 
 def _running(files: Sequence[ManifestFile]) -> set[str]:

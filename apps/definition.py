@@ -52,6 +52,7 @@ from constructs_lib import (
     WebApp,
     WebAppProps,
 )
+from constructs_lib.checks import SILENCE
 
 GATEWAY = "nginx-gateway"
 DATABASE_NAMESPACE = "default"
@@ -68,6 +69,10 @@ SERVER = DatabaseServer(
 # A preview's code is nobody's friend: it reaches neither the cluster nor the network around it, nor the addresses
 # at which clouds tell their machines who they are.
 PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
+
+_SHARED_COOKIE_DOMAIN = {
+    f"{SILENCE}cookie-domain": "previews stay below aphiria.com until they have a domain of their own (README.md)"
+}
 
 MAX_BODY_SIZE = BodySize("10m")
 
@@ -124,6 +129,7 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
             name=environment_variables.CONFIG_MAP,
             values=environment_variables.variables(values, values.hosting, connection),
             secrets=[environment_variables.SECRET],
+            annotations=_SHARED_COOKIE_DOMAIN if values.number else {},
         ),
     )
     options = _pod_options(images["api"])

@@ -53,6 +53,9 @@ if TYPE_CHECKING:
     from constructs_lib.pod import TcpProbe as TcpProbe
     from constructs_lib.pod import User as User
     from constructs_lib.pod import Volume as Volume
+    from constructs_lib.preflight import PreflightError as PreflightError
+    from constructs_lib.preflight import add_preflight as add_preflight
+    from constructs_lib.preflight import require_preflight as require_preflight
     from constructs_lib.route import RateLimit as RateLimit
     from constructs_lib.route import Route as Route
     from constructs_lib.route import RouteProps as RouteProps
@@ -84,6 +87,7 @@ _MODULES = {
     "namespace": ("Destination", "Isolation", "Namespace", "NamespaceProps", "Quota"),
     "order": ("ObjectRef",),
     "placement": ("Placement",),
+    "preflight": ("PreflightError", "add_preflight", "require_preflight"),
     "pod": ("Drain", "EnvSource", "HttpProbe", "PodOptions", "TcpProbe", "User", "Volume"),
     "route": ("RateLimit", "Route", "RouteProps"),
     "values": (

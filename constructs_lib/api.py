@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from ipaddress import ip_network
 from typing import Any
 
 from constructs_lib._k8s import Construct, Manifest
-from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.errors import InvalidPropsError
 from constructs_lib.order import ObjectRef
 from constructs_lib.placement import Placement
 from constructs_lib.pod import (
@@ -23,8 +22,8 @@ from constructs_lib.pod import (
     env_list,
     pod_spec,
 )
-from constructs_lib.values import BodySize, ImageRef, Name, Resources
-from constructs_lib.workload import ServiceRef, add_workload, config_map
+from constructs_lib.values import BodySize, ImageRef, Resources, network_problems
+from constructs_lib.workload import ServiceRef, add_workload, config_map, workload_problems
 
 _COMPONENT = "backend"
 _FASTCGI_PORT = 9000
@@ -104,24 +103,14 @@ class ApiProps:
     options: PodOptions = PodOptions()
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.replicas < 1:
-            problems.append(f"replicas: found {self.replicas}, expected 1 or more")
-        if not 0 < self.port < 2**16 or self.port == _FASTCGI_PORT:
-            problems.append(f"port: found {self.port}, expected 1 to 65535, and not PHP-FPM's {_FASTCGI_PORT}")
+        problems = workload_problems(self.name, self.replicas, self.port)
+        if self.port == _FASTCGI_PORT:
+            problems.append(f"port: found {self.port}, expected another one than PHP-FPM's")
         if not self.code_path.startswith("/") or self.code_path.endswith("/"):
             problems.append(f"code_path: found {self.code_path!r}, expected an absolute path without '/' at its end")
         if self.request_timeout < 1:
             problems.append(f"request_timeout: found {self.request_timeout}, expected 1 second or more")
-        for proxy in self.trusted_proxies:
-            try:
-                ip_network(proxy)
-            except ValueError as error:
-                problems.append(f"trusted_proxies: found {proxy!r}, expected a network such as 10.0.0.0/8: {error}")
-        try:
-            Name(self.name)
-        except InvalidValueError as error:
-            problems.append(str(error))
+        problems += network_problems("trusted_proxies", self.trusted_proxies)
         if problems:
             raise InvalidPropsError(f"Api {self.name}: {problem}" for problem in problems)
 
@@ -195,8 +184,8 @@ server {{
         fastcgi_pass 127.0.0.1:{_FASTCGI_PORT};
     }}
 
-    # No other script runs, none is served as text, and no hidden file is served at all.
-    location ~ \\.php(/|$) {{
+    # No other script runs, none is served as text, not even a copy of one, and no hidden file is served at all.
+    location ~* \\.(php[0-9]?|phtml|phar)([/.~]|$) {{
         return 404;
     }}
     location ~ /\\.(?!well-known/) {{

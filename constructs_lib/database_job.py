@@ -23,7 +23,9 @@ _COMPONENT = "database"
 _WAIT = "until pg_isready --quiet; do sleep 2; done"
 _PSQL = "exec psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set ON_ERROR_STOP=1"
 
-# Every statement may find its work done. Two Jobs for one name wait for each other: the lock is the name's.
+# Every statement may find its work done. Two Jobs for one name wait for each other: the lock is the name's. The
+# server's own databases are closed to the roles as well, under one lock for all: by default anyone may connect to
+# them, and whoever is connected to template1 keeps every new database from being created.
 _CREATE = """\
 \\getenv role DATABASE_ROLE
 \\getenv database DATABASE_NAME
@@ -38,6 +40,11 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \\gexec
 SELECT format('ALTER DATABASE %I OWNER TO %I', :'database', :'role') \\gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'database') \\gexec
+SELECT pg_advisory_lock(hashtextextended('postgres', 0)) IS NULL AS locked \\gset
+SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
+ WHERE datname IN ('postgres', 'template1')
+   AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0) \\gexec
+SELECT pg_advisory_unlock(hashtextextended('postgres', 0)) AS unlocked \\gset
 SELECT format('DO $do$ BEGIN RAISE EXCEPTION %L; END $do$',
               format('database %s does not belong to role %s', :'database', :'role'))
  WHERE NOT EXISTS (SELECT FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba

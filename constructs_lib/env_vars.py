@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.checksum import checksum
@@ -22,6 +22,7 @@ class EnvVarsProps:
         name: The ConfigMap's name.
         secrets: Secrets, by name, all of whose keys become variables too.
         app: The application that the ConfigMap is labelled as a part of.
+        annotations: Annotations of the ConfigMap.
 
     Raises:
         InvalidValueError: A name is not one of an environment variable.
@@ -32,6 +33,7 @@ class EnvVarsProps:
     name: str = "env-vars"
     secrets: Sequence[str] = ()
     app: str = "api"
+    annotations: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_env_names(self.values)
@@ -46,5 +48,7 @@ class EnvVars(Manifest):
 
     def __init__(self, scope: Construct, id: str, props: EnvVarsProps) -> None:  # noqa: A002 - cdk8s's name
         manifest = config_map(props.placement, props.name, props.values, app=props.app, component="configuration")
+        if props.annotations:
+            manifest["metadata"]["annotations"] = dict(props.annotations)
         super().__init__(scope, id, manifest)
         self.source = EnvSource(config_map=props.name, checksum=checksum(dict(props.values)), secrets=props.secrets)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from ipaddress import ip_network
 
 from constructs_lib._imports.io.cert_manager import (
     Certificate,
@@ -38,7 +37,7 @@ from constructs_lib._k8s import Construct, Manifest, api_metadata
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
 from constructs_lib.gateway_ref import GATEWAY_API_GROUP, GatewayRef, Listener, Protocol
 from constructs_lib.placement import Placement
-from constructs_lib.values import Hostname, SecretKey
+from constructs_lib.values import Hostname, SecretKey, network_problems
 
 _APP = "gateway"
 _COMPONENT = "gateway"
@@ -112,11 +111,7 @@ class GatewayProps:
                 f"tls.dns01_token: found none, expected a token: an ACME server signs {', '.join(wildcards)} "
                 "only for whoever can change the domain's DNS"
             )
-        for network in self.proxy_protocol_from:
-            try:
-                ip_network(network)
-            except ValueError as error:
-                problems.append(f"proxy_protocol_from: found {network!r}, expected one like 10.0.0.0/8: {error}")
+        problems += network_problems("proxy_protocol_from", self.proxy_protocol_from)
         for host in self.redirects:
             try:
                 self.ref.listener_for(host)

@@ -10,7 +10,7 @@ from typing import Any
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.errors import InvalidPropsError
 from constructs_lib.placement import Placement
-from constructs_lib.values import Quantity
+from constructs_lib.values import Quantity, network_problems
 
 BUILT_IN = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 """Namespaces that every cluster has: no set creates them, and nothing deletes them."""
@@ -106,11 +106,8 @@ class NamespaceProps:
         if self.isolation and not (self.isolation.ports and all(0 < port < 2**16 for port in self.isolation.ports)):
             # A NetworkPolicy without ports would admit to all of them.
             problems.append(f"isolation.ports: found {list(self.isolation.ports)}, expected one or more, 1 to 65535")
-        for network in self.isolation.cluster_networks if self.isolation else ():
-            try:
-                ip_network(network)
-            except ValueError as error:
-                problems.append(f"isolation.cluster_networks: found {network!r}, expected one like 10.0.0.0/8: {error}")
+        if self.isolation:
+            problems += network_problems("isolation.cluster_networks", self.isolation.cluster_networks)
         if problems:
             raise InvalidPropsError(f"Namespace {name}: {problem}" for problem in problems)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
+from ipaddress import ip_network
 from typing import ClassVar, Self
 
+from constructs_lib.checks import quantity
 from constructs_lib.errors import InvalidValueError
 
 _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -161,25 +164,14 @@ class Quantity(_Text):
 
     what = "quantity"
     expected = "a Kubernetes quantity, such as 500m or 2 for CPU and 256Mi or 1Gi for memory"
-    # https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
-    _form: ClassVar[re.Pattern[str]] = re.compile(
-        r"(?P<number>[0-9]+(\.[0-9]*)?|\.[0-9]+)((?P<suffix>[numkMGTPE]|[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]{1,2}))?"
-    )
-    _suffixes: ClassVar[dict[str, Fraction]] = {
-        **{suffix: Fraction(1000) ** power for power, suffix in enumerate("num kMGTPE", start=-3) if suffix != " "},
-        **{f"{suffix}i": Fraction(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)},
-    }
 
     def _valid(self) -> bool:
-        return self._form.fullmatch(self.value) is not None
+        return quantity.is_quantity(self.value) and not self.value.startswith(("+", "-"))
 
     @property
     def amount(self) -> Fraction:
         """How much it is: cores, or bytes."""
-        match = self._form.fullmatch(self.value)
-        assert match  # noqa: S101 - a quantity that exists matches
-        number, suffix, exponent = Fraction(match["number"].rstrip(".")), match["suffix"], match["exponent"]
-        return number * (self._suffixes[suffix] if suffix else Fraction(10) ** int(exponent or 0))
+        return quantity.parse(self.value)
 
 
 class BodySize(_Text):
@@ -194,6 +186,17 @@ class BodySize(_Text):
 
     def _valid(self) -> bool:
         return re.fullmatch(r"[0-9]{1,4}[kmg]?", self.value) is not None
+
+
+def network_problems(prop: str, networks: Iterable[str]) -> list[str]:
+    """Says what is wrong with networks in CIDR notation, a line for each that is not one, beginning with the prop."""
+    problems = []
+    for network in networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            problems.append(f"{prop}: found {network!r}, expected a network such as 10.0.0.0/8: {error}")
+    return problems
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from constructs_lib.pod import (
     env_list,
     pod_spec,
 )
-from constructs_lib.values import ImageRef, Name, Resources
-from constructs_lib.workload import ServiceRef, add_workload, config_map
+from constructs_lib.values import ImageRef, Resources
+from constructs_lib.workload import ServiceRef, add_workload, config_map, workload_problems
 
 _COMPONENT = "frontend"
 # https://tc39.es/ecma262/#prod-ReservedWord, and what strict mode, which modules always are in, reserves besides.
@@ -119,13 +119,8 @@ class WebAppProps:
     options: PodOptions = PodOptions()
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.replicas < 1:
-            problems.append(f"replicas: found {self.replicas}, expected 1 or more")
-        if not 0 < self.port < 2**16:
-            problems.append(f"port: found {self.port}, expected 1 to 65535")
+        problems = workload_problems(self.name, self.replicas, self.port)
         try:
-            Name(self.name)
             check_env_names(self.environment)
         except InvalidValueError as error:
             problems.append(str(error))

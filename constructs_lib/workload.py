@@ -8,9 +8,11 @@ from typing import Any
 
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.checksum import checksum
+from constructs_lib.errors import InvalidValueError
 from constructs_lib.order import ObjectRef, depends_on
 from constructs_lib.placement import Placement
 from constructs_lib.pod import PodOptions
+from constructs_lib.values import Name
 
 CONFIG_CHECKSUM = "checksum/config"
 """The annotation of a pod template that changes with the configuration that its pods read."""
@@ -29,6 +31,20 @@ class ServiceRef:
     name: str
     port: int
     namespace: str
+
+
+def workload_problems(name: str, replicas: int, port: int) -> list[str]:
+    """Says what is wrong with what every workload has, a line for each, beginning with the prop."""
+    problems = []
+    if replicas < 1:
+        problems.append(f"replicas: found {replicas}, expected 1 or more")
+    if not 0 < port < 2**16:
+        problems.append(f"port: found {port}, expected 1 to 65535")
+    try:
+        Name(name)
+    except InvalidValueError as error:
+        problems.append(str(error))
+    return problems
 
 
 def config_map(placement: Placement, name: str, data: Mapping[str, str], *, app: str, component: str) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from tools.crds import Crd, CrdError, find_crd, load_crds, parse_crds
 from tools.node import CACHE, CHECKOUT
 from tools.reduction import Use, load_table, reduce_crd
 
-_CONFIG: Final = CHECKOUT / "cdk8s.yaml"
+CONFIG: Final = CHECKOUT / "cdk8s.yaml"
 _TABLE: Final = CHECKOUT / "tools" / "crds.yaml"
 _IMPORTS: Final = CHECKOUT / "imports"
 _STUBS: Final = CHECKOUT / "constructs_lib" / "_imports"
@@ -112,7 +112,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # In .cache, and not in the system's temporary folder: what is made there is renamed into the checkout.
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="imports-") as work:
         try:
-            groups = reduced_crds(load_releases(_CONFIG), load_table(_TABLE), folder)
+            groups = reduced_crds(load_releases(CONFIG), load_table(_TABLE), folder)
             made = generate(groups, Path(work))
             replace_folder(made.packages, _IMPORTS)
             replace_stubs(made.stubs, _STUBS)

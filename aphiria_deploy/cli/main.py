@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import typer
 
+from aphiria_deploy.cli.check import check
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
 
@@ -17,12 +18,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.command()(check)
 app.command()(synth)
-
-
-@app.callback()
-def main() -> None:
-    """Keeps a lone command a subcommand: its name is always typed."""
 
 
 def run() -> NoReturn:

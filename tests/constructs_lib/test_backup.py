@@ -74,6 +74,7 @@ def test_it_runs_when_it_should_one_at_a_time_and_not_for_ever(cron_job: Object)
     assert (spec["schedule"], spec["concurrencyPolicy"]) == ("30 3 * * 1-5", "Forbid")
     assert spec["startingDeadlineSeconds"] == spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 3600
     assert spec["jobTemplate"]["spec"]["backoffLimit"] == 2
+    assert (spec["successfulJobsHistoryLimit"], spec["failedJobsHistoryLimit"]) == (3, 3)
     assert pod_spec(cron_job)["restartPolicy"] == "Never"
 
 

@@ -17,7 +17,7 @@ PROPS = EnvVarsProps(placement=PLACEMENT, values={"B": "2", "A": "1"}, secrets=[
 
 def test_the_defaults_are_these() -> None:
     assert required(EnvVarsProps) == {"placement", "values"}
-    assert defaults(EnvVarsProps) == {"name": "env-vars", "secrets": (), "app": "api"}
+    assert defaults(EnvVarsProps) == {"name": "env-vars", "secrets": (), "app": "api", "annotations": {}}
 
 
 def test_variables_are_a_config_map_and_no_secret(render: Render) -> None:
@@ -52,3 +52,9 @@ def test_the_checksum_is_of_the_values_alone(chart: Any) -> None:
 def test_a_name_that_no_shell_could_read_is_refused() -> None:
     with pytest.raises(InvalidValueError, match="environment variable: found 'A-B', expected letters, digits and '_'"):
         EnvVarsProps(placement=PLACEMENT, values={"A-B": "1"})
+
+
+def test_the_config_map_has_the_annotations_that_it_is_given(render: Render) -> None:
+    (made,) = render(EnvVars, replace(PROPS, annotations={"example.com/why": "because"}))
+
+    assert made["metadata"]["annotations"] == {"example.com/why": "because"}

@@ -307,7 +307,7 @@ def test_another_class_and_certificate_are_taken(render: Render) -> None:
         ),
         (
             {"proxy_protocol_from": ["10.0.0.1/8"]},
-            "Gateway edge: proxy_protocol_from: found '10.0.0.1/8', expected one like 10.0.0.0/8: ",
+            "Gateway edge: proxy_protocol_from: found '10.0.0.1/8', expected a network such as 10.0.0.0/8: ",
         ),
         (
             {"redirects": {Hostname("other.example"): WWW}},

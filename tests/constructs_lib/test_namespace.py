@@ -175,7 +175,7 @@ def test_a_namespace_of_the_cluster_itself_is_never_made(name: str) -> None:
         ),
         (
             {"isolation": replace(ISOLATION, cluster_networks=["10.0.0.1/8"])},
-            "Namespace shop: isolation.cluster_networks: found '10.0.0.1/8', expected one like 10.0.0.0/8: ",
+            "Namespace shop: isolation.cluster_networks: found '10.0.0.1/8', expected a network such as 10.0.0.0/8: ",
         ),
     ],
 )

@@ -64,7 +64,7 @@ def _stream(bundle: Bundle) -> str:
 def test_every_file_applies_in_order_with_strict_validation(
     cluster: ControlPlane, bundle: Bundle, tmp_path: Path
 ) -> None:
-    write({bundle.environment.name: render(bundle)}, tmp_path)
+    write([bundle], tmp_path)
     done = cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(tmp_path / bundle.environment.name))
     assert done.returncode == 0, done.stderr
     assert not done.stderr, "the server warned of something, of a pod that is not restricted for example"

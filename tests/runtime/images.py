@@ -74,7 +74,7 @@ listen = 9000
 def nginx(folder: Path, files: Mapping[str, str | bytes] | None = None) -> Image:
     """Makes nginx's image in a folder, with a static site of these files if there are any."""
     # error_log is also where nginx writes before it has read its configuration.
-    image = _image(folder, [str(binary("nginx")), "-g", "daemon off;"], "/usr/share/nginx")
+    image = _image(folder, [str(binary("nginx-light")), "-g", "daemon off;"], "/usr/share/nginx")
     image.write("/etc/nginx/nginx.conf", _NGINX_CONF)
     for name in ("mime.types", "fastcgi_params"):
         image.write(f"/etc/nginx/{name}", Path("/etc/nginx", name).read_bytes())

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-# The binary's pattern, by Debian's package: not every folder of these is on everybody's PATH.
+# What is run of each of Debian's packages: not all of it is on everybody's PATH.
 _BINARIES = {
-    "nginx": "/usr/sbin/nginx",
+    "nginx-light": "/usr/sbin/nginx",
     "php-fpm": "/usr/sbin/php-fpm[0-9]*",
     "wrk": "/usr/bin/wrk",
     "chromium": "/usr/bin/chromium",
     "postgresql": "/usr/lib/postgresql/*/bin/postgres",
-    "postgresql-client": "/usr/bin/psql",
 }
 
 
 def binary(package: str) -> Path:
     """Finds what a package of Debian brings, the newest version of it, or skips the test."""
-    found = sorted(Path("/").glob(_BINARIES[package].lstrip("/")))
+    found = sorted(Path("/").glob(_BINARIES[package].lstrip("/")), key=_version)
     if not found:
         pytest.skip(f"needs Debian's package {package} (apt-get install {package})")
     return found[-1]
@@ -37,7 +37,7 @@ def namespaces() -> None:
 
 @functools.cache
 def _namespaces_problem() -> str | None:
-    tools = [tool for tool in ("unshare", "nsenter", "setpriv", "mount", "chroot") if not which(tool)]
+    tools = [tool for tool in ("unshare", "nsenter", "setpriv", "mount", "chroot") if not _which(tool)]
     if tools:
         return f"{', '.join(tools)} not found (apt-get install util-linux mount coreutils)"
     user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
@@ -50,5 +50,9 @@ def _namespaces_problem() -> str | None:
     return tried.stderr.strip() or f"unshare ended with {tried.returncode}" if tried.returncode else None
 
 
-def which(tool: str) -> str | None:
+def _version(path: Path) -> list[int]:
+    return [int(number) for number in re.findall("[0-9]+", str(path))]
+
+
+def _which(tool: str) -> str | None:
     return shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")

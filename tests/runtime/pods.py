@@ -116,9 +116,7 @@ class Pod:
         self._sandbox, self._runner = _start_sandbox([*sysctls, *network])
         try:
             for part in self._spec.get("initContainers", ()):
-                init = self._start(part)
-                if init.process.wait(timeout=60):
-                    raise RuntimeError(f"init container {part['name']} failed:\n{init.log.read_text()}")
+                self._run_to_its_end(part)
             for part in self._spec["containers"]:
                 self._containers[part["name"]] = self._start(part)
         except BaseException:
@@ -248,6 +246,15 @@ class Pod:
             folder.chmod(0o777)
         else:
             raise NotImplementedError(f"volume {volume}")
+
+    def _run_to_its_end(self, part: Mapping[str, Any]) -> None:
+        container = self._start(part)
+        try:
+            failed = container.process.wait(timeout=60)
+        finally:
+            container.kill()
+        if failed:
+            raise RuntimeError(f"init container {part['name']} failed:\n{container.log.read_text()}")
 
     def _start(self, part: Mapping[str, Any]) -> _Container:
         sources = {
@@ -433,12 +440,13 @@ def _become(root: Path, uid: int, gid: int) -> list[str]:
 
     It ends when its parent does, and so with the tests, however they end.
     """
-    bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs", "--bounding-set=-all", "--inh-caps=-all"]
+    bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
     if _ROOTLESS:
         # The user namespace in which it is that user is also the one that may change the root.
         user = ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", f"--root={root}", "--wd=/", "--"]
-        return [*user, *bounds[:3], "--"]
-    return ["chroot", str(root), *bounds, f"--reuid={uid}", f"--regid={gid}", "--clear-groups", "--"]
+        return [*user, *bounds, "--"]
+    bounds += ["--bounding-set=-all", "--inh-caps=-all", f"--reuid={uid}", f"--regid={gid}", "--clear-groups"]
+    return ["chroot", str(root), *bounds, "--"]
 
 
 def _mount_script(image: Image, volumes: Mapping[str, Path], read_only: set[str], read_only_root: bool) -> str:

@@ -41,6 +41,9 @@ FILES = {
     **dict.fromkeys(
         [
             "public/other.php",
+            "public/other.php.bak",
+            "public/other.php~",
+            "public/old.phtml",
             "public/assets/nested.php",
             "public/.env",
             "public/.git/config",

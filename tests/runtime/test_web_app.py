@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import pytest
 
 from constructs_lib.web_app import JavaScriptModule
-from tests.runtime import needs, sets
+from tests.runtime import sets
 from tests.runtime.balancer import Balancer
 from tests.runtime.browser import dom
 from tests.runtime.conftest import Pods
@@ -67,12 +67,6 @@ def _load(web: sets.Set, pods: Pods, profile: Path) -> tuple[str, Any]:
     assert result, document
     assert result[1], f"the module was not loaded:\n{document}"
     return title[1], json.loads(unquote(result[1]))
-
-
-@pytest.fixture(autouse=True)
-def _chromium_is_there(request: pytest.FixtureRequest) -> None:
-    if "browser" in request.keywords:
-        needs.binary("chromium")
 
 
 def test_browser_imports_the_values_by_name_and_as_default(web_pods: MakePods, tmp_path: Path) -> None:
