@@ -117,13 +117,16 @@ def make_secrets(
             if not isinstance(source, ScramVerifier):
                 found = live[ref].data.get(key) if ref in live else None
                 values.setdefault(ref, {})[key] = _value(source, inputs, found, f"{ref}: {key}", token)
+    made_here = {(spec.namespace, spec.name, key): source for spec, key, source in _keys(specs)}
     restarted: set[SecretRef] = set()
     for spec, key, source in _keys(specs):
         ref = SecretRef(spec.namespace, spec.name)
         with errors.collected():
             if isinstance(source, ScramVerifier):
                 kept = live[ref].data.get(key, b"").decode(errors="replace") if ref in live else ""
-                password = _password(source, specs, values, live, f"{ref}: {key}")
+                password = _password(source, made_here, values, live, f"{ref}: {key}")
+                if password is None:
+                    continue
                 fresh = kept if scram.verifies(kept, password) else scram.verifier(password, salt=salt)
                 values.setdefault(ref, {})[key] = fresh.encode()
                 if fresh != kept and scram.is_verifier(kept):
@@ -260,17 +263,20 @@ def _docker_config(registry: str, username: str, password: str) -> bytes:
 
 def _password(
     source: ScramVerifier,
-    specs: Sequence[SecretSpec],
+    made_here: Mapping[tuple[str, str, str], SecretSource],
     values: Mapping[SecretRef, Mapping[str, bytes]],
     live: Mapping[SecretRef, _Live],
     where: str,
-) -> str:
+) -> str | None:
+    """Gives the password of a verifier; None where it could not be made, which was told already."""
     ref = SecretRef(source.namespace, source.secret)
     found = values.get(ref, {}).get(source.key)
-    made_here = any((spec.namespace, spec.name) == ref and source.key in spec.keys for spec in specs)
-    if found is None and not made_here and ref in live:
+    maker = made_here.get((source.namespace, source.secret, source.key))
+    if found is None and maker is not None and not isinstance(maker, ScramVerifier):
+        return None
+    if maker is None and ref in live:
         found = live[ref].data.get(source.key)
-    if not found:
+    if not found or isinstance(maker, ScramVerifier):
         raise InputError(
             f"{where}: a verifier of {ref}, key {source.key}: found no password there, expected a Secret of the bundle "
             "or of the cluster that has one"
