@@ -142,7 +142,9 @@ class Http:
         self, method: str, url: str, headers: Mapping[str, str], limit: int, authorization: SecretValue | None
     ) -> Answer:
         async with self._slots:
-            seconds = max(0.0, min(self._deadline - time.monotonic(), ATTEMPT_SECONDS))
+            seconds = min(self._deadline - time.monotonic(), ATTEMPT_SECONDS)
+            if seconds <= 0:
+                raise HttpFailureError(f"nothing left of {self._seconds:g} s for everything", passing=True)
             try:
                 async with asyncio.timeout(seconds):
                     return await self._following(method, url, headers, limit, authorization)

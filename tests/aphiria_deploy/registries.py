@@ -8,6 +8,7 @@ import http.client
 import json
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -235,51 +236,61 @@ class Reply:
     length: int | None = None
 
 
+class _Handler(BaseHTTPRequestHandler):
+    """Answers what its server says."""
+
+    protocol_version = "HTTP/1.1"
+    answer: Callable[[Request], Reply]
+
+    def handle_any(self) -> None:
+        headers = {name.lower(): text for name, text in self.headers.items()}
+        reply = type(self).answer(Request(self.command, self.path, headers))
+        if not reply.body:
+            time.sleep(reply.pause)
+        self.send_response(reply.status)
+        length = len(reply.body) if reply.length is None else reply.length
+        for name, text in {"Content-Length": str(length), **reply.headers}.items():
+            self.send_header(name, text)
+        self.end_headers()
+        self.close_connection = reply.length is not None
+        if self.command == "HEAD":
+            return
+        step = 1 if reply.pause else len(reply.body) or 1
+        try:
+            for start in range(0, len(reply.body), step):
+                time.sleep(reply.pause)
+                self.wfile.write(reply.body[start : start + step])
+        except OSError:
+            # Nobody listens any more.
+            self.close_connection = True
+
+    do_GET = do_HEAD = handle_any  # noqa: N815 - the names that the server calls
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
 class Server:
     """A server that answers what a function says, and remembers what it was asked."""
 
-    def __init__(self, answer: Callable[[Request], Reply]) -> None:
+    def __init__(self, answer: Callable[[Request], Reply], *, tls: Signer | None = None) -> None:
         self.answer = answer
         self.requests: list[Request] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def handle_any(self) -> None:
-                request = Request(self.command, self.path, {name.lower(): text for name, text in self.headers.items()})
-                outer.requests.append(request)
-                reply = outer.answer(request)
-                if not reply.body:
-                    time.sleep(reply.pause)
-                self.send_response(reply.status)
-                length = len(reply.body) if reply.length is None else reply.length
-                for name, text in {"Content-Length": str(length), **reply.headers}.items():
-                    self.send_header(name, text)
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.send_body(reply)
-
-            def send_body(self, reply: Reply) -> None:
-                if not reply.pause:
-                    self.wfile.write(reply.body)
-                    self.close_connection = reply.length is not None
-                    return
-                try:
-                    for byte in reply.body:
-                        time.sleep(reply.pause)
-                        self.wfile.write(bytes([byte]))
-                except OSError:
-                    self.close_connection = True
-
-            do_GET = do_HEAD = handle_any  # noqa: N815 - the names that the server calls
-
-            def log_message(self, *_: object) -> None:
-                """Says nothing."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        handler = type("Handler", (_Handler,), {"answer": staticmethod(self._remembered)})
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(tls.certificate, tls.key)
+            # The handshake belongs to the connection's own thread: one that fails is no matter of the server's.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port: int = self._server.server_address[1]
+
+    def _remembered(self, request: Request) -> Reply:
+        self.requests.append(request)
+        return self.answer(request)
 
     @property
     def host(self) -> str:
@@ -314,9 +325,9 @@ class Signer:
     def __init__(self, folder: Path) -> None:
         if shutil.which("openssl") is None:
             pytest.skip("needs openssl (apt-get install openssl)")
-        self._key, self.certificate = folder / "key.pem", folder / "certificate.pem"
-        made = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests -keyout {self._key} -out"
-        subprocess.run([*made.split(), str(self.certificate)], check=True, capture_output=True)
+        self.key, self.certificate = folder / "key.pem", folder / "certificate.pem"
+        made = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=tests -addext subjectAltName=IP:127.0.0.1"
+        subprocess.run([*made.split(), "-keyout", self.key, "-out", self.certificate], check=True, capture_output=True)
         self._chain = "".join(self.certificate.read_text().splitlines()[1:-1])
 
     def token(self, repository: str, actions: Sequence[str], *, seconds: int = 300) -> str:
@@ -335,7 +346,7 @@ class Signer:
         header = {"typ": "JWT", "alg": "RS256", "x5c": [self._chain]}
         signed = b".".join(_base64url(json.dumps(part).encode()) for part in (header, claims))
         signature = subprocess.run(
-            ["openssl", "dgst", "-sha256", "-sign", str(self._key)], input=signed, check=True, capture_output=True
+            ["openssl", "dgst", "-sha256", "-sign", str(self.key)], input=signed, check=True, capture_output=True
         ).stdout
         return b".".join((signed, _base64url(signature))).decode()
 

@@ -24,7 +24,7 @@ from aphiria_deploy.registry import Login, resolve
 from aphiria_deploy.registry.client import Registry
 from aphiria_deploy.registry.reference import Reference
 from tests.aphiria_deploy import registries
-from tests.aphiria_deploy.registries import Reply, Request, Server
+from tests.aphiria_deploy.registries import Reply, Request, Server, Signer
 
 DIGEST = f"sha256:{'0123456789abcdef' * 4}"
 FOUND = Reply(200, {"Docker-Content-Digest": DIGEST})
@@ -394,6 +394,30 @@ def test_this_machine_is_never_asked_through_a_proxy(monkeypatch: pytest.MonkeyP
     with Server(replies(FOUND)) as server:
         for host in ("127.0.0.1", "localhost"):
             assert resolve({"web": f"{host}:{server.port}/web:1"})["web"].endswith(DIGEST)
+
+
+def test_a_certificate_that_is_not_trusted_is_told_at_once(tmp_path: Path) -> None:
+    with Server(replies(FOUND), tls=Signer(tmp_path)) as server:
+        with pytest.raises(HttpFailureError, match=r"a certificate that is not trusted \(self-signed certificate\)"):
+            ask(f"https://{server.host}/")
+        assert server.requests == []
+
+
+def test_the_machines_own_authority_may_be_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = Signer(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(signer.certificate))
+    with Server(replies(Reply(200, body=b"found")), tls=signer) as server:
+        assert ask(f"https://{server.host}/").body == b"found"
+
+
+def test_passwords_of_the_machines_user_are_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login x password hunter2\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with Server(replies(FOUND)) as server:
+        resolve({"web": f"{server.host}/web:1"})
+        assert "authorization" not in server.requests[0].headers
 
 
 def test_who_asks_no_registry_imports_no_client() -> None:
