@@ -389,3 +389,13 @@ def test_a_password_that_is_missing_is_told_once() -> None:
     keys: dict[str, SecretSource] = {"a": Output("unset"), "v": ScramVerifier("site", "secret", "a")}
     with pytest.raises(InputError, match="a: found no output 'unset'"):
         make_secrets([spec(keys)], INPUTS, [])
+
+
+def test_a_secret_that_is_older_than_the_record_counts_on_from_the_record() -> None:
+    ref = SecretRef("site", "secret")
+    [made] = make_secrets(
+        [spec({"a": Constant("x")})], INPUTS, [in_cluster({"a": b"x"}, version="2")], recorded={ref: 4}
+    )
+    assert (made.version, made.changed) == (5, ())
+    [made] = make_secrets([spec({"a": Constant("x")})], INPUTS, [made.manifest], recorded={ref: 5})
+    assert made.version == 5
