@@ -6,7 +6,6 @@ a value of an output or of a variable, whether it is secret or not.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
@@ -274,10 +273,15 @@ def _outputs(
             elif name in needed:
                 raise InputError(_missing(name, needed[name], where, there_is_a_stack=found is not None))
     for name in sorted((found or {}).keys() - set(known)):
-        close = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
-        errors.add(InputError(f"{where}: {name}: found an unknown output; {hint}"))
+        errors.add(InputError(f"{where}: {name}: found an unknown output; {_hint(name, known)}"))
     return values
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - it takes longer to import than all the rest here
+
+    close = difflib.get_close_matches(name, known, 1)
+    return f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
 
 
 def _missing(name: str, users: Sequence[str], where: str, *, there_is_a_stack: bool) -> str:

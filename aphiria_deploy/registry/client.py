@@ -12,9 +12,11 @@ from urllib.parse import urlencode, urlsplit
 import msgspec
 
 from aphiria_deploy.errors import (
+    AphiriaDeployError,
     Errors,
     ImageContentError,
     ImageNotFoundError,
+    InputError,
     RegistryAccessError,
     RegistryContentError,
     RegistryUnavailableError,
@@ -61,16 +63,15 @@ def run(
     Raises:
         AphiriaDeployError: What is wrong with one, or with several.
     """
-    errors = Errors()
     references: dict[str, Reference] = {}
-    for name, ref in images.items():
-        with errors.collected():
-            references[name] = Reference.parse(ref, f"images: {name}")
     results: dict[str, _Result] = {}
+    failures: dict[str, AphiriaDeployError] = {}
 
     async def one(registry: Registry, name: str, reference: Reference) -> None:
-        with errors.collected():
+        try:
             results[name] = await ask(registry, reference, f"images: {name}: {reference}")
+        except AphiriaDeployError as error:
+            failures[name] = error
 
     async def every() -> None:
         async with Http(timeout) as http, asyncio.TaskGroup() as group:
@@ -78,8 +79,18 @@ def run(
             for name, reference in references.items():
                 group.create_task(one(registry, name, reference))
 
+    for name, ref in images.items():
+        try:
+            references[name] = Reference.parse(ref, f"images: {name}")
+        except InputError as error:
+            failures[name] = error
     if references:
         asyncio.run(every())
+    errors = Errors()
+    for name in images:
+        # In the order that was asked in, whichever failed first.
+        if name in failures:
+            errors.add(failures[name])
     errors.raise_all()
     return {name: results[name] for name in images}
 
