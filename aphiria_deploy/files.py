@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +28,18 @@ class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[mi
         return True
 
 
-def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+@lru_cache(maxsize=4096)
+def _style(text: str) -> str | None:
     if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
-        style = None
-    elif not _PRINTABLE.fullmatch(text):
+        return None
+    if not _PRINTABLE.fullmatch(text):
         # Escaped: U+2028, for one, ends a line for some parsers.
-        style = '"'
-    else:
-        style = "|" if "\n" in text else "'"
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+        return '"'
+    return "|" if "\n" in text else "'"
+
+
+def _string(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=_style(text))
 
 
 _Dumper.add_representer(str, _string)

@@ -233,6 +233,6 @@ def _contract(values: Values) -> Contract:
         api_url=ApiUrl(config_map=_WEB_CONFIG_MAP, key=_WEB_CONFIG_FILE, url=hosting.api_url, route="api"),
         cookie_domains=[CookieDomain(domain=hosting.cookie_domain, hosts=list(map(str, hosting.cookie_hosts)))],
         production_cookie_domain=".aphiria.com",
-        private_registries=[REGISTRY],
+        private_registries=[] if values.kind is EnvironmentKind.LOCAL else [REGISTRY],
         cluster_cidrs=list(definition.PRIVATE_NETWORKS),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from aphiria_deploy.bundle import EnvironmentKind
 from apps import environment_variables
 from apps.environments import SITE, Hosting, Values
 from constructs_lib import (
@@ -132,7 +133,7 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
             annotations=_SHARED_COOKIE_DOMAIN if values.number else {},
         ),
     )
-    options = _pod_options(images["api"])
+    options = _pod_options(values)
     resources = values.resources
     migration = MigrationJob(
         chart,
@@ -163,7 +164,7 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
             runtime_config=JavaScriptModule(
                 values={"apiUri": values.hosting.api_url, "cookieDomain": values.hosting.cookie_domain}
             ),
-            options=_pod_options(images["web"]),
+            options=options,
         ),
     )
     api = Api(
@@ -195,9 +196,9 @@ def _placement(values: Values, namespace: str) -> Placement:
     return Placement(namespace=namespace, part_of=SITE, instance=values.name)
 
 
-def _pod_options(image: ImageRef) -> PodOptions:
-    # An image without a registry was built on the machine, where nobody needs to log in.
-    return PodOptions(pull_secrets=[PULL_SECRET] if image.registry else [])
+def _pod_options(values: Values) -> PodOptions:
+    # A developer's machine has the images, or pulls them as whom it is logged in.
+    return PodOptions(pull_secrets=[] if values.kind is EnvironmentKind.LOCAL else [PULL_SECRET])
 
 
 def _add_namespace(chart: Chart, values: Values) -> None:

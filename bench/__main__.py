@@ -16,8 +16,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from aphiria_deploy.files import synthesize
+from aphiria_deploy.preflight import check_bundle
 from apps import site
 from constructs_lib._node import use_supported_node
+from constructs_lib.checks import check
 
 ROOT = Path(__file__).parent.parent
 RUNS = 9
@@ -33,6 +35,7 @@ def main() -> None:
         folder = Path(temporary)
         _all_environments(folder)
         _previews(folder)
+        _checks()
 
 
 def _all_environments(folder: Path) -> None:
@@ -78,6 +81,24 @@ def _previews(folder: Path) -> None:
         bundles = synthesize(site, names, _IMAGES, folder / f"previews-{count}")
         each = (time.perf_counter() - start) / count * 1000
         print(f"{count} previews of {len(bundles[0].manifests)} objects: {each:.1f} ms each")
+
+
+def _checks() -> None:
+    bundles = [site.bundle(f"pr-{number}", _IMAGES) for number in range(1, 51)]
+    check_bundle(bundles[0])
+    one = []
+    for bundle in bundles:
+        start = time.perf_counter()
+        check_bundle(bundle)
+        one.append(time.perf_counter() - start)
+    print(f"preflight of one preview, which is part of its synthesis: {statistics.median(one) * 1000:.1f} ms")
+    objects = [manifest for bundle in bundles for manifest in bundle.manifests]
+    many = []
+    for _ in range(RUNS):
+        start = time.perf_counter()
+        check(objects)
+        many.append(time.perf_counter() - start)
+    print(f"preflight of {len(objects)} objects at once: {statistics.median(many):.2f} s")
 
 
 if __name__ == "__main__":

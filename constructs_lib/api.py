@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -108,6 +109,10 @@ class ApiProps:
             problems.append(f"port: found {self.port}, expected another one than PHP-FPM's")
         if not self.code_path.startswith("/") or self.code_path.endswith("/"):
             problems.append(f"code_path: found {self.code_path!r}, expected an absolute path without '/' at its end")
+        if not re.fullmatch(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*", self.public_path):
+            problems.append(
+                f"public_path: found {self.public_path!r}, expected a folder below the code, such as public"
+            )
         if self.request_timeout < 1:
             problems.append(f"request_timeout: found {self.request_timeout}, expected 1 second or more")
         problems += network_problems("trusted_proxies", self.trusted_proxies)

@@ -28,7 +28,7 @@ class RateLimit:
 
     requests_per_second: int
     burst: int
-    zone_size: str = "10m"
+    zone_size: BodySize = BodySize("10m")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +73,8 @@ class RouteProps:
             except InvalidValueError as error:
                 problems.append(f"hostnames: {error}")
         if self.rate_limit and (self.rate_limit.requests_per_second < 1 or self.rate_limit.burst < 0):
-            problems.append(
-                f"rate_limit: found {self.rate_limit}, expected a rate of 1 or more and a burst of 0 or more"
-            )
+            found = f"{self.rate_limit.requests_per_second} a second, burst {self.rate_limit.burst}"
+            problems.append(f"rate_limit: found {found}, expected a rate of 1 or more and a burst of 0 or more")
         try:
             Name(self.name)
         except InvalidValueError as error:
@@ -110,7 +109,7 @@ class Route(Construct):
                 "rate": f"{props.rate_limit.requests_per_second}r/s",
                 "burst": props.rate_limit.burst,
                 "noDelay": True,
-                "zoneSize": props.rate_limit.zone_size,
+                "zoneSize": str(props.rate_limit.zone_size),
             }
             Manifest(
                 self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -16,7 +17,7 @@ _LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, order=True)
-class _Text:
+class _Text(ABC):
     """A value that is written as one string."""
 
     value: str
@@ -30,8 +31,9 @@ class _Text:
     def __str__(self) -> str:
         return self.value
 
+    @abstractmethod
     def _valid(self) -> bool:
-        raise NotImplementedError
+        """Whether the text is one."""
 
 
 class Name(_Text):

@@ -86,7 +86,6 @@ _VALUES: dict[str, dict[str, Any]] = {
         ],
         "volumeMode": ["Block", "Filesystem"],
     },
-    f"{_CORE}LimitRangeItem": {"type": None},
     f"{_CORE}NodeSelectorRequirement": {"operator": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
     f"{_CORE}Toleration": {"operator": ["Exists", "Equal"], "effect": ["NoSchedule", "PreferNoSchedule", "NoExecute"]},
     f"{_META}LabelSelectorRequirement": {"operator": ["In", "NotIn", "Exists", "DoesNotExist"]},
@@ -168,9 +167,10 @@ def _definition(name: str, schema: dict[str, Any], index: dict[str, int]) -> Sch
         return "any"
     properties = {key: _property(value, index) for key, value in schema["properties"].items()}
     for key, values in _VALUES.get(name, {}).items():
-        if values:
-            only = isinstance(values, list) and isinstance(values[0], str)
-            properties[key] = {"type": "string", "enum": values} if only else values
+        only = isinstance(values, list) and isinstance(values[0], str)
+        # To the server, an empty string is an absent field.
+        optional = [] if key in schema.get("required", ()) else [""]
+        properties[key] = {"type": "string", "enum": [*values, *optional]} if only else values
     result: dict[str, Any] = {"properties": properties}
     if schema.get("required"):
         result["required"] = schema["required"]

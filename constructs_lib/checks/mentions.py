@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from constructs_lib.checks.manifests import Container, Manifests, Object, Pod, dig, mapping, sequence, string
 from constructs_lib.checks.schema import join
@@ -109,9 +110,12 @@ def _sibling_port(name: str, variables: Mapping[str, tuple[Object, str, str]]) -
     return None
 
 
-def _in_text(text: str) -> Iterator[tuple[str, int | None]]:
-    text = text[:_TEXT_LIMIT]
+@lru_cache(maxsize=1024)
+def _in_text(text: str) -> tuple[tuple[str, int | None], ...]:
+    # Remembered: scripts and configuration are the same in many sets.
+    found = []
     for pattern in _PATTERNS:
-        for match in pattern.finditer(text):
+        for match in pattern.finditer(text[:_TEXT_LIMIT]):
             port = match.group(2) if pattern.groups > 1 else None
-            yield match.group(1).lower(), int(port) if port else None
+            found.append((match.group(1).lower(), int(port) if port else None))
+    return tuple(found)

@@ -6,24 +6,19 @@ first met. CEL rules (``x-kubernetes-validations``) are left to the server.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import difflib
 import json
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from constructs_lib.checks.quantity import is_quantity
+from constructs_lib.checks.constraints import CONSTRAINTS, LEAVES
 from constructs_lib.checks.structural import Schema, schemas_of_crd
 
 _FOLDER = Path(__file__).parent / "schemas"
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
-_INT32 = 2**31
-_INT64 = 2**63
 
 type_names = {
     "string": "a string",
@@ -73,6 +68,10 @@ class Known:
         """Gives a kind, or None where its schema is not known."""
         key = f"{group}/{version}/{kind}"
         return self.own.get(key) or _carried(group).get(key)
+
+    def is_certain(self, group: str, version: str, kind: str) -> bool:
+        """Says whether the schema is the one that holds: Kubernetes' own, or that of a CRD of the set."""
+        return is_core_group(group) or f"{group}/{version}/{kind}" in self.own
 
     def is_cluster_wide(self, group: str, kind: str) -> bool | None:
         """Says whether a kind has no namespace, or None where the kind is not known."""
@@ -140,7 +139,7 @@ class _Walk:
     def check(self, value: Any, schema: Schema, path: str, parent: Mapping[str, Schema] | None) -> None:
         schema = self._resolved(schema)
         if isinstance(schema, str):
-            leaf = _LEAVES.get(schema)
+            leaf = LEAVES.get(schema)
             if leaf is not None and not leaf(value):
                 self._wrong_type(value, schema, path)
             elif schema == "metadata":
@@ -190,18 +189,18 @@ class _Walk:
             if not self._array(value, schema["items"], path):
                 return
         elif "type" in schema:
-            leaf = _LEAVES.get(schema["type"])
+            leaf = LEAVES.get(schema["type"])
             if leaf is not None and not leaf(value):
                 self._wrong_type(value, schema["type"], path)
                 return
         self._constraints(value, schema, path)
 
     def _constraints(self, value: Any, schema: dict[str, Any], path: str) -> None:
-        for name in schema.keys() & _CONSTRAINTS.keys():
-            expected = _CONSTRAINTS[name](value, schema[name])
+        for name in schema.keys() & CONSTRAINTS.keys():
+            expected = CONSTRAINTS[name](value, schema[name])
             if expected is not None:
-                close = difflib.get_close_matches(value, schema[name], n=1) if _strings(value, schema, name) else []
-                hint = f"did you mean {close[0]!r}?" if close else f"give {expected}"
+                close = _nearest(value, schema[name]) if name == "enum" else None
+                hint = f"did you mean {close!r}?" if close else f"give {expected}"
                 self._say(path, f"found {_short(value)}, expected {expected}", hint)
         for name in schema.keys() & {"anyOf", "oneOf", "allOf", "not"}:
             self._logic(value, name, schema[name], path)
@@ -268,84 +267,16 @@ class _Walk:
 
 
 def _is_valid_leaf(value: Any, name: str) -> bool:
-    leaf = _LEAVES.get(name)
+    leaf = LEAVES.get(name)
     return leaf(value) if leaf is not None else name != "metadata"
 
 
-def _is_integer(value: Any) -> bool:
-    return (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
-
-
-def _is_base64(value: Any) -> bool:
-    try:
-        base64.b64decode(value.replace("\n", "").replace("\r", ""), validate=True)
-    except (binascii.Error, ValueError, AttributeError):
-        return False
-    return True
-
-
-_LEAVES: dict[str, Callable[[Any], bool]] = {
-    "string": lambda value: isinstance(value, str),
-    "boolean": lambda value: isinstance(value, bool),
-    "integer": _is_integer,
-    "int32": lambda value: _is_integer(value) and -_INT32 <= value < _INT32,
-    "int64": lambda value: _is_integer(value) and -_INT64 <= value < _INT64,
-    "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
-    "quantity": is_quantity,
-    "int-or-string": lambda value: _is_integer(value) or isinstance(value, str),
-    "byte": _is_base64,
-    "date-time": lambda value: isinstance(value, str) and _RFC3339.fullmatch(value) is not None,
-    "object": lambda value: isinstance(value, dict),
-    "array": lambda value: isinstance(value, list),
-}
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-@cache
-def _compiled(pattern: str) -> re.Pattern[str] | None:
-    try:
-        # Go's `$` matches only at the very end; Python's also before a last newline.
-        return re.compile(re.sub(r"(?<!\\)\$$", r"\\Z", pattern))
-    except re.error:
+def _nearest(value: Any, allowed: list[Any]) -> str | None:
+    if not isinstance(value, str):
         return None
-
-
-def _pattern(value: Any, pattern: str) -> str | None:
-    compiled = _compiled(pattern)
-    if not isinstance(value, str) or compiled is None or compiled.search(value):
-        return None
-    return f"text that matches {pattern}"
-
-
-def _size(unit: str, kind: type, least: bool) -> Callable[[Any, int], str | None]:
-    def constraint(value: Any, limit: int) -> str | None:
-        if not isinstance(value, kind) or (len(value) >= limit if least else len(value) <= limit):  # type: ignore[arg-type]
-            return None
-        return f"{'at least' if least else 'at most'} {limit} {unit}"
-
-    return constraint
-
-
-_CONSTRAINTS: dict[str, Callable[[Any, Any], str | None]] = {
-    "enum": lambda value, allowed: None if value in allowed else f"one of {', '.join(map(str, allowed))}",
-    "pattern": _pattern,
-    "minimum": lambda value, limit: f"at least {limit}" if _number(value) and value < limit else None,
-    "maximum": lambda value, limit: f"at most {limit}" if _number(value) and value > limit else None,
-    "multipleOf": lambda value, unit: f"a multiple of {unit}" if _number(value) and value % unit else None,
-    "minLength": _size("characters", str, least=True),
-    "maxLength": _size("characters", str, least=False),
-    "minItems": _size("items", list, least=True),
-    "maxItems": _size("items", list, least=False),
-    "minProperties": _size("fields", dict, least=True),
-    "maxProperties": _size("fields", dict, least=False),
-}
-
-
-def _strings(value: Any, schema: Mapping[str, Any], name: str) -> bool:
-    return name == "enum" and isinstance(value, str) and all(isinstance(allowed, str) for allowed in schema["enum"])
+    words = {word.lower(): word for word in allowed if isinstance(word, str) and word}
+    close = difflib.get_close_matches(value.lower(), words, n=1)
+    return words[close[0]] if close else None
 
 
 def _short(value: Any) -> str:

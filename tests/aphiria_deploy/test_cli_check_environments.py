@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from aphiria_deploy.cli.check import check_environments
+from aphiria_deploy.cli.checking import check_environments
 from aphiria_deploy.cli.main import app
 from aphiria_deploy.errors import InputError
 from apps import site

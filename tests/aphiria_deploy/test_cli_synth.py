@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from aphiria_deploy.bundle import read
-from aphiria_deploy.cli import main, synth
+from aphiria_deploy.cli import main, options, synthesizing
 from aphiria_deploy.errors import InputError
 from tests.aphiria_deploy.samples import SampleSite
 from tests.aphiria_deploy.test_files import contents
@@ -39,7 +39,7 @@ Command = Callable[..., Ended]
 def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
     """Runs the command in this process, for a site that needs no Node, in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synth, "load_site", lambda _: SampleSite())
+    monkeypatch.setattr(synthesizing, "load_site", lambda _: SampleSite())
 
     def command(*arguments: str) -> Ended:
         monkeypatch.setattr(sys, "argv", ["aphiria-deploy", *arguments])
@@ -197,7 +197,7 @@ def test_a_bundle_that_could_not_be_written_leaves_nothing_half(
 
 def test_a_traceback_is_shown_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synth, "load_site", lambda _: SampleSite())
+    monkeypatch.setattr(synthesizing, "load_site", lambda _: SampleSite())
     monkeypatch.setattr(sys, "argv", ["aphiria-deploy", "synth", "pr-9", "--verbose"])
 
     with pytest.raises(InputError, match="environment: found 'pr-9'"):
@@ -215,7 +215,7 @@ def test_a_traceback_is_shown_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch
     ],
 )
 def test_images_are_read_from_pairs(text: str, images: dict[str, str]) -> None:
-    assert synth.parse_images(text) == images
+    assert options.parse_images(text) == images
 
 
 def as_installed(
@@ -239,6 +239,14 @@ def test_help_and_mistakes_in_options_start_no_node(arguments: list[str]) -> Non
     modules = set(ended.stderr.splitlines()[-1].split())
     assert "aphiria_deploy.cli.synth" in modules
     assert modules.isdisjoint({"jsii", "cdk8s", "constructs", "apps.definition"})
+
+
+def test_help_loads_nothing_that_takes_time() -> None:
+    heavy = ("jsii", "yaml", "msgspec", "constructs_lib.checks", "http.client")
+    code = "import sys; from aphiria_deploy.cli import main; print(*set(sys.argv[1:]) & set(sys.modules))"
+    ended = subprocess.run([sys.executable, "-c", code, *heavy], check=True, capture_output=True, text=True)
+
+    assert ended.stdout.strip() == ""
 
 
 def test_help_says_what_there_is() -> None:

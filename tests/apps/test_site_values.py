@@ -232,6 +232,13 @@ def test_the_migrations_are_phinxs_and_run_once(environment: str) -> None:
 
 
 @pytest.mark.parametrize("environment", WITH_SITE)
+def test_the_migrations_write_where_the_framework_caches(environment: str) -> None:
+    mounts = containers(environment)["db-migration/db-migration"]["volumeMounts"]
+
+    assert [mount["mountPath"] for mount in mounts] == ["/tmp", "/app/api/tmp"]
+
+
+@pytest.mark.parametrize("environment", WITH_SITE)
 def test_only_jobs_migrate(environment: str) -> None:
     migrating = [name for name, part in containers(environment).items() if "phinx" in str(part)]
 

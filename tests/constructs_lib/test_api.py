@@ -282,6 +282,8 @@ def test_its_pods_are_replaced_when_what_they_read_changes(
         ({"port": 9000}, "Api api: port: found 9000, expected another one than PHP-FPM's"),
         ({"code_path": "app"}, "Api api: code_path: found 'app', expected an absolute path without '/' at its end"),
         ({"code_path": "/app/"}, "Api api: code_path: found '/app/'"),
+        ({"public_path": "public; }"}, "Api api: public_path: found 'public; }', expected a folder below the code"),
+        ({"public_path": "../src"}, "Api api: public_path: found '../src'"),
         ({"request_timeout": 0}, "Api api: request_timeout: found 0, expected 1 second or more"),
         ({"trusted_proxies": ["10.0.0.0/33"]}, "Api api: trusted_proxies: found '10.0.0.0/33', expected a network"),
         ({"name": "API"}, "Api API: name: found 'API', expected a DNS label"),

@@ -180,6 +180,15 @@ def test_no_pod_talks_to_the_api_server(objects: dict[str, Object]) -> None:
             assert "serviceAccountName" not in pod_spec(item), what
 
 
+def test_props_are_frozen_and_given_by_name() -> None:
+    props = [getattr(constructs_lib, name) for name in constructs_lib.__all__ if name.endswith("Props")]
+
+    assert len(props) == len(_CASES)
+    for cls in props:
+        assert cls.__dataclass_params__.frozen, cls
+        assert all(field.kw_only for field in fields(cls)), cls
+
+
 def test_no_image_and_no_address_of_a_site_is_a_default() -> None:
     props = [value for name in constructs_lib.__all__ if is_dataclass(value := getattr(constructs_lib, name))]
     texts = {

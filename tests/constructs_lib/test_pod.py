@@ -23,6 +23,7 @@ from constructs_lib import (
     Volume,
 )
 from constructs_lib.pod import container, env_list, pod_spec
+from tests.constructs_lib.defaults import defaults, required
 from tests.constructs_lib.samples import DIGEST, SMALL, WEB
 from tests.pod_security import violations
 
@@ -179,6 +180,13 @@ def test_a_variable_that_no_shell_could_read_is_refused(name: str) -> None:
 )
 def test_a_probe_asks_a_port_by_its_name(probe: HttpProbe | TcpProbe, port: str, expected: dict[str, Any]) -> None:
     assert probe.manifest(port) == expected
+
+
+def test_a_probe_is_patient_unless_it_is_told_otherwise() -> None:
+    patience = {"initial_delay": 0, "period": 10, "timeout": 5, "failures": 3}
+
+    assert defaults(HttpProbe) == defaults(TcpProbe) == patience
+    assert (required(HttpProbe), required(TcpProbe)) == ({"path"}, set())
 
 
 @pytest.mark.parametrize(

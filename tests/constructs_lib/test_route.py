@@ -23,7 +23,7 @@ def test_the_defaults_are_these() -> None:
     assert required(RouteProps) == {"placement", "name", "hostnames", "gateway", "service"}
     assert defaults(RouteProps) == {"rate_limit": None, "max_body_size": None, "response_headers": {}}
     assert required(RateLimit) == {"requests_per_second", "burst"}
-    assert defaults(RateLimit) == {"zone_size": "10m"}
+    assert defaults(RateLimit) == {"zone_size": BodySize("10m")}
 
 
 def test_a_route_takes_its_hosts_requests_from_their_https_listener_to_its_service(render: Render) -> None:
@@ -138,8 +138,7 @@ def test_the_smallest_limit_is_one(render: Render, limit: RateLimit) -> None:
         ),
         (
             {"rate_limit": RateLimit(requests_per_second=0, burst=1)},
-            "Route web: rate_limit: found RateLimit(requests_per_second=0, burst=1, zone_size='10m'), "
-            "expected a rate of 1 or more and a burst of 0 or more",
+            "Route web: rate_limit: found 0 a second, burst 1, expected a rate of 1 or more and a burst of 0 or more",
         ),
         ({"rate_limit": RateLimit(requests_per_second=1, burst=-1)}, "Route web: rate_limit: found"),
         ({"name": "Web"}, "Route Web: name: found 'Web', expected a DNS label"),

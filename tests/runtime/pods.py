@@ -245,7 +245,9 @@ class Pod:
         elif "emptyDir" in volume:
             folder.chmod(0o777)
         else:
-            raise NotImplementedError(f"volume {volume}")
+            raise ValueError(
+                f"volume {volume}: found a source that no container here has, expected emptyDir or configMap"
+            )
 
     def _run_to_its_end(self, part: Mapping[str, Any]) -> None:
         container = self._start(part)

@@ -29,9 +29,13 @@ def unknown_field(manifests: Manifests) -> Iterator[Found]:
             continue
         if not item.name:
             yield Found(item, "metadata.name", "the object has no name", "add metadata.name")
+        # Of a foreign cluster it is not known which version of a custom resource's definition it has.
+        unsure = not manifests.closed and not manifests.known.is_certain(item.group, item.version, item.kind)
+        other = "; or the cluster has another version of the CustomResourceDefinition" if unsure else ""
         for problem in schema.validate(item.data, kind):
             if not problem.path.startswith("status"):
-                yield Found(item, problem.path, problem.message, problem.hint)
+                severity = Severity.WARNING if unsure else None
+                yield Found(item, problem.path, problem.message, f"{problem.hint}{other}", severity)
 
 
 def _unknown_kind(manifests: Manifests, item: Object) -> Iterator[Found]:

@@ -19,6 +19,7 @@ _ALLOWED_NAME = re.compile(r"(?i)(?:public|allow|enable|disable|require|use|has|
 _HARMLESS = re.compile(
     r"(?i)|true|false|yes|no|on|off|none|null|[0-9]+|\$\{.*\}|\$\(.*\)|<.*>|\{\{.*\}\}|[./~].*|[a-z]:\\.*|file:.*|env:.*"
 )
+_OPAQUE = re.compile(r"[A-Za-z0-9+/_.~:-]+={0,2}")
 _DNS_LABEL = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?")
 _KNOWN_VALUES = (
     (re.compile(r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[A-Za-z0-9+/=]{20}"), "a private key"),
@@ -85,9 +86,12 @@ def _secret(manifests: Manifests, item: Object, name: str, value: Any) -> str | 
         return None
     if manifests.find("Secret", item.namespace, value) or any(one.name == value for one in manifests.context.secrets):
         return None  # it is the name of a Secret
-    if not manifests.closed and _MAY_BE_A_NAME.search(parts) and _DNS_LABEL.fullmatch(value):
-        return None  # it may be the name of a Secret that is elsewhere
-    return "a literal secret"
+    return None if _MAY_BE_A_NAME.search(parts) and not _is_opaque(manifests, value) else "a literal secret"
+
+
+def _is_opaque(manifests: Manifests, value: str) -> bool:
+    """Says whether it looks like a token: no list of options, and not the name of a Secret that is elsewhere."""
+    return bool(_OPAQUE.fullmatch(value)) and (manifests.closed or not _DNS_LABEL.fullmatch(value))
 
 
 def _known(text: str) -> str | None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from constructs_lib.checks import check
-from constructs_lib.checks.load import InputError, load, load_file, load_text, resolve, with_lines
+from constructs_lib.checks.load import load, load_file, load_text, with_lines
+from constructs_lib.checks.reader import InputError, resolve
 
 _OBJECT = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n"
 _BOMB = (
@@ -86,7 +87,9 @@ def test_no_file_costs_more_than_its_bounds(tmp_path: Path, content: str) -> Non
     file.write_text(content)
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (700_000_000, 700_000_000))\n"
-        "from pathlib import Path; from constructs_lib.checks.load import load_file, InputError\n"
+        "from pathlib import Path\n"
+        "from constructs_lib.checks.load import load_file\n"
+        "from constructs_lib.checks.reader import InputError\n"
         "try: load_file(Path(sys.argv[1]))\nexcept InputError as error: print(error)\n"
     )
     start = time.monotonic()
@@ -120,12 +123,22 @@ def test_aliases_and_merges_are_resolved() -> None:
     assert source.data["d"] == {"x": 1, "z": 2}
 
 
-def test_folders_are_read_in_order_and_charts_are_left_out(tmp_path: Path) -> None:
-    for name in ("b/b.yml", "a.yaml", "c.json", "chart/templates/t.yaml", "d.txt"):
+def test_a_merge_key_in_quotes_is_a_name() -> None:
+    (source,) = load_text("kind: A\na: {'<<': {x: 1}}\nb: [<<]\nc: <<\n", "a.yaml")
+    assert source.data == {"kind": "A", "a": {"<<": {"x": 1}}, "b": ["<<"], "c": "<<"}
+    assert type(source.data["c"]) is str
+
+
+def test_folders_are_read_in_order_and_what_is_no_object_is_left_out(tmp_path: Path) -> None:
+    hidden = (".github/w.yaml", "node_modules/n.yaml", "chart/templates/t.yaml", "d.txt")
+    for name in ("b/b.yml", "a.yaml", "c.json", *hidden):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(f'{{"kind": "{Path(name).stem.upper()}"}}')
     (tmp_path / "chart" / "Chart.yaml").write_text('{"apiVersion": "v2", "name": "chart"}')
-    assert [source.data.get("kind") for source in load([tmp_path])] == ["A", "B", "C", None]
+    (tmp_path / "chart" / "values.yaml").write_text("replicas: 1\n")
+    assert [source.data.get("kind") for source in load([tmp_path])] == ["A", "B", "C"]
+    with pytest.raises(InputError, match="found no kind and no apiVersion"):
+        load([tmp_path / "chart" / "values.yaml"])
 
 
 def test_a_path_that_does_not_exist_and_an_empty_folder_are_refused(tmp_path: Path) -> None:
@@ -159,6 +172,8 @@ _values = st.recursive(
 )
 
 
+@example({"<<": []})
+@example({"a": {"<<": ""}})
 @given(st.dictionaries(st.text(min_size=1, max_size=8), _values, max_size=5))
 def test_what_a_dumper_writes_is_read_back(data: dict[str, Any]) -> None:
     data["kind"] = "A"
