@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -222,6 +223,21 @@ def decode_outputs(document: bytes, where: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise InputError(f"{where}: found {_kind(found)}; {expected}")
     return found
+
+
+def read_outputs(path: Path) -> dict[str, Any]:
+    """Reads the file that ``--outputs`` names.
+
+    Raises:
+        InputError: It cannot be read, or is not a JSON object.
+    """
+    try:
+        document = path.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; expected a file with the JSON of `pulumi stack output --json --show-secrets`"
+        ) from error
+    return decode_outputs(document, str(path))
 
 
 def settle_inputs(

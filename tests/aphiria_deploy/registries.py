@@ -166,8 +166,10 @@ def registry(
     # JSON is YAML.
     configuration = folder / "registry.yml"
     configuration.write_text(json.dumps(settings))
+    # It ends with the tests, however these end.
+    tied = ["setpriv", "--pdeathsig=KILL"] if shutil.which("setpriv") else []
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([program, "serve", configuration], stdout=log, stderr=log)
+        process = subprocess.Popen([*tied, program, "serve", configuration], stdout=log, stderr=log)
     try:
         wait_until_open(port, lambda: process.poll() is not None, folder / "log")
         yield Running(port, authorize or (lambda _: None))

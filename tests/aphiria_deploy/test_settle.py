@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ from aphiria_deploy.settle import (
     needed_outputs,
     needed_variables,
     plan_images,
+    read_outputs,
     require_chosen_images,
     settle_images,
     settle_inputs,
@@ -208,8 +210,13 @@ def test_no_message_holds_a_value(outputs: dict[str, Any]) -> None:
     assert not [value for value in found if value in shown]
 
 
-def test_what_is_read_is_what_was_written() -> None:
-    assert decode_outputs(json.dumps(OUTPUT_VALUES).encode(), "x") == OUTPUT_VALUES
+def test_what_is_read_is_what_was_written(tmp_path: Path) -> None:
+    file = tmp_path / "outputs.json"
+    file.write_text(json.dumps(OUTPUT_VALUES))
+    assert read_outputs(file) == OUTPUT_VALUES
+    for unreadable in (tmp_path, tmp_path / "none"):
+        with pytest.raises(InputError, match=f"^{unreadable}: .*; expected a file with the JSON of"):
+            read_outputs(unreadable)
 
 
 def test_what_is_needed_says_what_for() -> None:
