@@ -134,7 +134,7 @@ class Http:
             pause = pause_before(attempt, after, random.random())  # noqa: S311 - it only spreads requests
             if time.monotonic() + pause >= self._deadline:
                 asked = f" and the wish to be asked again after {after:.0f} s" if after else ""
-                raise HttpFailureError(f"{reason}{asked}, and {self._seconds:g} s for everything", passing=True)
+                raise HttpFailureError(f"{reason}{asked}, with {self._seconds:g} s for everything,", passing=True)
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
@@ -144,7 +144,7 @@ class Http:
         async with self._slots:
             seconds = min(self._deadline - time.monotonic(), ATTEMPT_SECONDS)
             if seconds <= 0:
-                raise HttpFailureError(f"nothing left of {self._seconds:g} s for everything", passing=True)
+                raise HttpFailureError("no time left to ask", passing=True)
             try:
                 async with asyncio.timeout(seconds):
                     return await self._following(method, url, headers, limit, authorization)

@@ -81,20 +81,23 @@ class Running:
 
     def ask(
         self, method: str, path: str, repository: str, body: bytes = b"", media_type: str = "application/octet-stream"
-    ) -> http.client.HTTPResponse:
+    ) -> http.client.HTTPMessage:
+        """Gives the headers of the answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         headers = {"Content-Type": media_type, "Content-Length": str(len(body))}
         if authorization := self.authorize(repository):
             headers["Authorization"] = authorization
         connection.request(method, path, body, headers)
         answer = connection.getresponse()
+        content = answer.read()
+        connection.close()
         if answer.status >= 400:
-            raise AssertionError(f"{method} {path}: {answer.status} {answer.read()!r}")
-        return answer
+            raise AssertionError(f"{method} {path}: {answer.status} {content!r}")
+        return answer.headers
 
     def push_blob(self, repository: str, body: bytes) -> str:
         digest = digest_of(body)
-        location = self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository).headers["Location"]
+        location = self.ask("POST", f"/v2/{repository}/blobs/uploads/", repository)["Location"]
         target = urlsplit(location)
         self.ask("PUT", f"{target.path}?{target.query}&digest={digest}", repository, body)
         return digest
@@ -317,6 +320,7 @@ def forward(request: Request, port: int) -> Reply:
     connection.request(request.method, request.path, headers=headers)
     answer = connection.getresponse()
     body = answer.read()
+    connection.close()
     kept = {name: text for name, text in answer.headers.items() if name.lower() not in {"connection", "date"}}
     return Reply(answer.status, kept, body)
 
