@@ -34,6 +34,7 @@ REQUIREMENTS: Final = (
     Requirement("chromium", ("chromium",), "tests/runtime: a page that reads its configuration"),
     Requirement("wrk", ("wrk",), "tests/runtime: requests under load"),
     Requirement("etcd-server", ("etcd",), "tests/e2e: a real API server"),
+    Requirement("docker-registry", ("docker-registry",), "tests/aphiria_deploy: a real image registry"),
 )
 
 # Debian keeps servers out of the PATH of those who are not root, and PostgreSQL's out of everybody's.
