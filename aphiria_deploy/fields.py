@@ -17,7 +17,7 @@ Object = Mapping[str, Any]
 
 _EMPTY: Object = {}
 _NOT_SHOWN = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
-_SHOWN_CHARACTERS = 400
+_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,13 @@ def current(found: Mapping[str, Condition], item: Object) -> dict[str, Condition
     return {kind: entry for kind, entry in found.items() if entry.generation is None or entry.generation >= now}
 
 
-def one_line(message: str) -> str:
-    """A message as it can be shown in one line of a terminal: no control characters, and not endless."""
+def one_line(message: str, limit: int = _SHOWN) -> str:
+    """A message as it can be shown in one line of a terminal: no control characters, and not endless.
+
+    What is cut is cut in the middle: errors are chains, whose end says most.
+    """
     line = " ".join(_NOT_SHOWN.sub(" ", message).split())
-    return line if len(line) <= _SHOWN_CHARACTERS else f"{line[: _SHOWN_CHARACTERS - 1]}…"
+    if len(line) <= limit:
+        return line
+    head = limit // 2
+    return f"{line[:head].rstrip()} … {line[len(line) - (limit - head - 3) :].lstrip()}"
