@@ -6,7 +6,6 @@ there, or not what it should be, reads as empty.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ Object = Mapping[str, Any]
 """One Kubernetes object, or a part of one, as plain JSON data."""
 
 _EMPTY: Object = {}
-_NOT_SHOWN = re.compile(r"[^\x20-\x7e\xa1-\U0010ffff]+")
 _SHOWN = 400
 
 
@@ -139,7 +137,9 @@ def one_line(message: str, limit: int = _SHOWN) -> str:
 
     What is cut is cut in the middle: errors are chains, whose end says most.
     """
-    line = " ".join(_NOT_SHOWN.sub(" ", message).split())
+    if not message.isprintable():
+        message = "".join(character if character.isprintable() else " " for character in message)
+    line = " ".join(message.split())
     if len(line) <= limit:
         return line
     head = limit // 2

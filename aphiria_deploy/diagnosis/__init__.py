@@ -128,8 +128,8 @@ def diagnose(item: Object, snapshot: Snapshot, now: datetime, since: datetime | 
         item: The object, as it was applied and as the watch has it.
         snapshot: What belongs to it: ReplicaSets, pods and events, and the other pods of its namespace.
         now: The present, by the cluster's clock.
-        since: When this deploy applied the object. What was last seen before belongs to an attempt before this one:
-            it is named, and dooms nothing.
+        since: When this deploy applied the object, by the cluster's clock (the time in its ``managedFields``). What
+            was last seen before belongs to an attempt before this one: it is named, and dooms nothing.
 
     Returns:
         None while nothing is known to be wrong, and when the object is ready or is being deleted.
@@ -172,7 +172,9 @@ def overdue(item: Object, snapshot: Snapshot, now: datetime, waited: timedelta) 
 def _of_controller(item: Object, verdict: Readiness, snapshot: Snapshot, clock: _Clock) -> Diagnosis | None:
     newest, pods = _revision(item, snapshot)
     is_job = group_kind(item) == ("batch", "Job")
-    refused = list(_findings(refusals(newest or item, snapshot), clock))
+    # A Deployment repeats what its ReplicaSets say, of old ones too.
+    creator = newest if group_kind(item)[1] == "Deployment" else item
+    refused = list(_findings(refusals(creator, snapshot), clock)) if creator else []
     by_pod = [list(_findings(of_pod(pod, snapshot, ends_decide=not is_job), clock)) for pod in pods]
     living = [
         found
@@ -224,8 +226,8 @@ def _failure(item: Object, verdict: Readiness) -> str | None:
         return ends[0].reason or "Failed" if ends else None
     if not verdict.done:
         return None
-    negative = [
-        entry.reason
+    said = [
+        entry
         for holder in (
             item.get("status"),
             *mappings(at(item, "status", "listeners")),
@@ -233,9 +235,12 @@ def _failure(item: Object, verdict: Readiness) -> str | None:
             *mappings(at(item, "status", "ancestors")),
         )
         for entry in conditions(holder).values()
-        if entry.reason and str(entry) in verdict.message
+        if entry.reason
     ]
-    return next(iter(negative), text(at(item, "status", "reason")) or text(at(item, "status", "phase")) or "Failed")
+    whole = (entry.reason for entry in said if str(entry) in verdict.message)
+    cut = (entry.reason for entry in said if f"({entry.reason})" in verdict.message)
+    own = filter(None, (text(at(item, "status", key)) for key in ("reason", "phase")))
+    return next(chain(whole, cut, own), "Failed")
 
 
 def _findings(signals: Iterable[Signal], clock: _Clock) -> Iterator[_Finding]:

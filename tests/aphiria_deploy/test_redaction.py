@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import time
+from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -16,7 +17,7 @@ from aphiria_deploy.diagnosis import Diagnosis, LogSource, Occurrence, redact, w
 _SECRETS = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=4, max_size=40).filter(
     lambda value: len(value.strip()) >= 4
 )
-_WRITTEN = {
+_WRITTEN: dict[str, Callable[[str], str]] = {
     "as it is": lambda value: value,
     "in base64": lambda value: base64.b64encode(value.encode()).decode(),
     "in URL-safe base64": lambda value: base64.urlsafe_b64encode(value.encode()).decode(),
@@ -28,7 +29,9 @@ _WRITTEN = {
 
 @pytest.mark.parametrize("write", _WRITTEN.values(), ids=_WRITTEN.keys())
 @given(value=_SECRETS, before=st.text(max_size=20), after=st.text(max_size=20))
-def test_a_known_value_is_masked_however_it_is_written(write, value: str, before: str, after: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_known_value_is_masked_however_it_is_written(
+    write: Callable[[str], str], value: str, before: str, after: str
+) -> None:
     written = write(value)
     assert written not in redact(f"{before}{written}{after}", [value])
 
