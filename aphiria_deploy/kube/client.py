@@ -269,16 +269,13 @@ class Client:
         builds_on = "resourceVersion" in manifest["metadata"] and not dry_run
         return self._write(request, ref, deadline, Repeat.UNSAFE if builds_on else Repeat.SAFE, manifest)
 
-    def create(
-        self, manifest: Manifest, deadline: Deadline, *, dry_run: bool = False, subresource: str = ""
-    ) -> Manifest:
+    def create(self, manifest: Manifest, deadline: Deadline, *, dry_run: bool = False) -> Manifest:
         """Creates an object.
 
         Args:
             manifest: The object; it may have a ``generateName`` in place of a name.
             deadline: By when.
             dry_run: Whether the server does everything but keep it.
-            subresource: Of the object of that name: ``token``, ``eviction``, ``binding``.
 
         Raises:
             AlreadyExistsError: There is one.
@@ -287,10 +284,20 @@ class Client:
         metadata = manifest["metadata"]
         ref = Ref(Kind.of(manifest), metadata.get("name") or f"{metadata['generateName']}…", metadata.get("namespace"))
         query = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", "dryRun": _all(dry_run)}
-        path = self._path(ref, deadline)
-        path = f"{path}/{subresource}" if subresource else path.rpartition("/")[0]
+        path = self._path(ref, deadline).rpartition("/")[0]
         request = Request("POST", _with_query(path, query), f"create {ref}", msgspec.json.encode(manifest), _JSON)
         return self._write(request, ref, deadline, Repeat.SAFE if dry_run else Repeat.UNSAFE, manifest)
+
+    def ask_of(self, ref: Ref, subresource: str, manifest: Manifest, deadline: Deadline) -> Manifest:
+        """Posts to a subresource: a TokenRequest to ``token``, a Binding to ``binding``, an Eviction to ``eviction``.
+
+        Raises:
+            NotFoundError: There is no such object.
+            OutcomeUnknownError: The request was cut, and may have been done.
+        """
+        path = self._path(ref, deadline, subresource)
+        request = Request("POST", path, f"ask for the {subresource} of {ref}", msgspec.json.encode(manifest), _JSON)
+        return self._caller.call(request, deadline, Repeat.UNSAFE)
 
     def replace(self, manifest: Manifest, deadline: Deadline, *, dry_run: bool = False) -> Manifest:
         """Replaces an object by one that was read before and then changed: only if nobody else has changed it since.
@@ -338,6 +345,7 @@ class Client:
         uid: str | None = None,
         resource_version: str | None = None,
         propagation: str = "Foreground",
+        grace_seconds: int | None = None,
         dry_run: bool = False,
     ) -> Manifest | None:
         """Has an object deleted, and does not wait until it is gone.
@@ -348,6 +356,7 @@ class Client:
             uid: Only if it is still this one. Without it a cut request is not made again.
             resource_version: Only if nobody has changed it since.
             propagation: ``Foreground``, ``Background`` or ``Orphan``.
+            grace_seconds: How long a pod gets to end, where not as long as it asks for itself.
             dry_run: Whether the server does everything but delete it.
 
         Returns:
@@ -358,13 +367,15 @@ class Client:
             OutcomeUnknownError: The request was cut, and may have been done.
         """
         conditions = {"uid": uid, "resourceVersion": resource_version}
-        options = {
+        options: dict[str, Any] = {
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "propagationPolicy": propagation,
             "preconditions": {name: value for name, value in conditions.items() if value},
             "dryRun": ["All"] if dry_run else [],
         }
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
         what = f"{'try to delete' if dry_run else 'delete'} {ref}"
         request = Request("DELETE", self._path(ref, deadline), what, msgspec.json.encode(options), _JSON)
         repeat = Repeat.SAFE if dry_run or (uid and not resource_version) else Repeat.UNSAFE
