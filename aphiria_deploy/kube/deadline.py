@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -170,16 +171,29 @@ def cancelled_by_signals(cancellation: Cancellation) -> Iterator[None]:
     Only for the main thread. What the block waits for raises `CancelledError`, so that there is time to clean up
     under another cancellation.
     """
+    # Through a descriptor and a thread: a handler runs in the main thread, which may be about to block, or hold the
+    # lock that cancelling takes.
+    told, teller = socket.socketpair()
+    teller.setblocking(False)
 
-    def stop(number: int, _: object) -> None:
-        # From a thread of its own: the main thread may be holding the lock right now.
-        reason = signal.Signals(number).name
-        threading.Thread(target=cancellation.cancel, args=(reason,), daemon=True).start()
+    def listen() -> None:
+        while numbers := told.recv(1):
+            with contextlib.suppress(ValueError):
+                cancellation.cancel(signal.Signals(numbers[0]).name)
+
+    def once(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    listener = threading.Thread(target=listen, name="signals", daemon=True)
+    listener.start()
+    former = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, once) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(former)
+        teller.close()
+        listener.join()
+        told.close()

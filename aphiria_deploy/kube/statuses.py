@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import email.utils
-import math
 import re
 import time
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import msgspec
 
@@ -74,7 +72,7 @@ _NEXT: Mapping[type[AphiriaDeployError], str] = {
     ForbiddenError: "see what the account may do, and what admission, policies and quotas allow",
     NotFoundError: "see that it was made, in this cluster and namespace",
     AlreadyExistsError: "read what is there, and change that instead",
-    BadRequestError: "correct the manifest",
+    BadRequestError: "correct what the message names",
     InvalidError: "correct the fields",
     GoneError: "list it anew",
     ServerError: "see the API server's log, and what it asks: webhooks and aggregated APIs",
@@ -89,6 +87,27 @@ _CONFLICT = re.compile(r'conflicts? with "((?:[^"\\]|\\.)*)"')
 _TRANSIENT_CONFLICT = re.compile(r"object has been modified|please apply your changes to the latest version")
 _BEFORE_IT_WAS_DONE = re.compile(r"failed calling webhook|failed to call webhook|conversion webhook for")
 _FAR = 86400.0
+
+
+class _CauseOf(msgspec.Struct):
+    field: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+class _Details(msgspec.Struct, rename="camel"):
+    kind: str = ""
+    causes: list[_CauseOf] = []
+    retry_after_seconds: int = 0
+
+
+class _Status(msgspec.Struct):
+    """``metav1.Status``, as far as it is read here."""
+
+    kind: str
+    reason: str = ""
+    message: str = ""
+    details: _Details | None = None
 
 
 def kind_of(status: int, reason: str) -> type[AphiriaDeployError]:
@@ -127,11 +146,10 @@ def error_of(
     document = _status(body)
     if document is None:
         return _foreign(status, headers, body, what, now)
-    reason, message = str(document.get("reason") or ""), str(document.get("message") or "")
-    details = document.get("details") or {}
-    message = masked(message, secrets)
+    reason, message = document.reason, masked(document.message, secrets)
+    details = document.details or _Details()
     causes = _causes(details, message, secrets)
-    retry_after = _retry_after(headers, details, now)
+    retry_after = _retry_after(headers, details.retry_after_seconds, now)
     kind = kind_of(status, reason)
     if status == 500 and _TYPED.match(message):
         kind = BadRequestError
@@ -147,7 +165,7 @@ def error_of(
             retry_after=retry_after,
             conflicts=conflicts,
             transient=transient,
-            quota=details.get("kind") == "resourcequotas",
+            quota=details.kind == "resourcequotas",
         )
     text += f"; {_NEXT[kind]}"
     if kind is CredentialError:
@@ -202,17 +220,17 @@ def masked(text: str, secrets: Collection[str]) -> str:
     return text
 
 
-def _status(body: bytes) -> dict[str, Any] | None:
+def _status(body: bytes) -> _Status | None:
     try:
-        document = msgspec.json.decode(body)
+        document = msgspec.json.decode(body, type=_Status)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return None
-    return document if isinstance(document, dict) and document.get("kind") == "Status" else None
+    return document if document.kind == "Status" else None
 
 
 def _foreign(status: int, headers: Mapping[str, str], body: bytes, what: str, now: float | None) -> AphiriaDeployError:
     """An answer without a ``Status``: of the API server's outer parts, or of something before it."""
-    retry_after = _retry_after(headers, {}, now)
+    retry_after = _retry_after(headers, 0, now)
     text = body.decode(errors="replace").strip()
     if status == 404 and text == "404 page not found":
         return UnknownKindError(
@@ -239,11 +257,8 @@ def _foreign(status: int, headers: Mapping[str, str], body: bytes, what: str, no
     )
 
 
-def _causes(details: Mapping[str, Any], message: str, secrets: Collection[str]) -> list[Cause]:
-    causes = [
-        Cause(str(cause.get("field") or ""), str(cause.get("reason") or ""), masked(str(cause.get("message")), secrets))
-        for cause in details.get("causes") or ()
-    ]
+def _causes(details: _Details, message: str, secrets: Collection[str]) -> list[Cause]:
+    causes = [Cause(cause.field, cause.reason, masked(cause.message, secrets)) for cause in details.causes]
     if not causes and _TYPED.match(message):
         causes = [Cause(field, "FieldValueInvalid", text) for field, text in _UNDECLARED.findall(message)]
     if not causes:
@@ -251,11 +266,10 @@ def _causes(details: Mapping[str, Any], message: str, secrets: Collection[str]) 
     return causes
 
 
-def _retry_after(headers: Mapping[str, str], details: Mapping[str, Any], now: float | None) -> float | None:
+def _retry_after(headers: Mapping[str, str], seconds: int, now: float | None) -> float | None:
     if header := headers.get("retry-after"):
         return retry_after_seconds(header, now)
-    seconds = details.get("retryAfterSeconds")
-    return min(float(seconds), _FAR) if isinstance(seconds, int) and 0 < seconds < math.inf else None
+    return min(float(seconds), _FAR) if seconds > 0 else None
 
 
 def _after_conflict(conflicts: list[FieldConflict]) -> str:

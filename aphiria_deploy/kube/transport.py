@@ -93,6 +93,7 @@ class _Wire:
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
         self.deadline: Deadline | None = None
+        self.ended = False
 
     def sendall(self, data: bytes) -> None:
         self._set_patience()
@@ -100,7 +101,9 @@ class _Wire:
 
     def receive(self, buffer: Any) -> int:
         self._set_patience()
-        return self._socket.recv_into(buffer)
+        received = self._socket.recv_into(buffer)
+        self.ended = not received
+        return received
 
     def makefile(self, _: str) -> io.BufferedReader:
         return io.BufferedReader(_Reader(self), _CHUNK)
@@ -296,6 +299,9 @@ class Transport:
                     connection.wire.deadline, attempt.sent = deadline, True
                     connection.request(request.method, self._access.prefix + request.target, request.body, headers)
                     response = connection.getresponse()
+                    if connection.wire.ended:
+                        # The client takes an end in the middle of the head for the end of the head.
+                        raise http.client.RemoteDisconnected
                     connection.wire.deadline = end or deadline
                 with response:
                     yield response, attempt
