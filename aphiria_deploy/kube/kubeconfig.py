@@ -243,10 +243,10 @@ def _proxy(where: str, url: str, scheme: str, host: str, environment: Mapping[st
         url = environment.get(variable, "") or environment.get(variable.upper(), "")
         if not url:
             return None
-        import urllib.request  # noqa: PLC0415 - 20 ms that most need not spend
+        from urllib import request  # noqa: PLC0415 - 20 ms that most need not spend
 
         exceptions = environment.get("no_proxy", "") or environment.get("NO_PROXY", "")
-        bypassed = urllib.request.proxy_bypass_environment(host, {"no": exceptions})  # type: ignore[attr-defined]
+        bypassed = request.proxy_bypass_environment(host, {"no": exceptions})  # type: ignore[attr-defined]
         if bypassed or host in {"127.0.0.1", "::1", "localhost"}:
             return None
     try:

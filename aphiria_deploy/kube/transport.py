@@ -301,7 +301,7 @@ class Transport:
                     response = connection.getresponse()
                     if connection.wire.ended:
                         # The client takes an end in the middle of the head for the end of the head.
-                        raise http.client.RemoteDisconnected
+                        raise http.client.RemoteDisconnected("in the head")
                     connection.wire.deadline = end or deadline
                 with response:
                     yield response, attempt

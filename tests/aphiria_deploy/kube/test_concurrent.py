@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import pytest
 
@@ -9,7 +10,8 @@ from aphiria_deploy.kube import Cancellation, concurrently
 
 
 def test_outcomes_come_in_the_order_of_the_calls() -> None:
-    assert [outcome.get() for outcome in concurrently([lambda n=n: n for n in range(50)])] == list(range(50))
+    calls = [partial(int, number) for number in range(50)]
+    assert [outcome.get() for outcome in concurrently(calls)] == list(range(50))
 
 
 def test_calls_run_side_by_side() -> None:

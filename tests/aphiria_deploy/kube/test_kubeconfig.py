@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import stat
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from aphiria_deploy.errors import AphiriaDeployError, CredentialError, KubeconfigError
+from aphiria_deploy.errors import CredentialError, KubeconfigError
 from aphiria_deploy.kube import Deadline, load
 from aphiria_deploy.kube.access import Access
 
@@ -22,9 +23,9 @@ _CA = b"-----BEGIN CERTIFICATE-----\n"
 _DATA = base64.b64encode(_CA).decode()
 
 
-def _config(user: dict[str, Any] | None = None, **cluster: Any) -> dict[str, Any]:
+def _config(user: dict[str, Any] | None = None, cluster: Mapping[str, Any] | None = None) -> dict[str, Any]:
     return {
-        "clusters": [{"name": "c", "cluster": {"server": "https://k8s.example:6443", **cluster}}],
+        "clusters": [{"name": "c", "cluster": {"server": "https://k8s.example:6443", **(cluster or {})}}],
         "users": [{"name": "u", "user": user or {}}],
         "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u", "namespace": "n"}}],
         "current-context": "x",
@@ -57,7 +58,7 @@ def _headers(access: Access) -> dict[str, str]:
     ],
 )
 def test_the_server_is_found(tmp_path: Path, server: str, url: str) -> None:
-    access = _load(tmp_path, _config(server=server))
+    access = _load(tmp_path, _config(cluster={"server": server}))
     assert access.url == url
     assert access.namespace == "n"
     assert "context 'x'" in access.where
@@ -70,7 +71,7 @@ def test_a_server_that_is_no_address_is_refused_and_not_repeated(tmp_path: Path,
     with pytest.raises(
         KubeconfigError, match=r"cluster 'c' of .*config: server: .*expected https://HOST:PORT"
     ) as raised:
-        _load(tmp_path, _config(server=server))
+        _load(tmp_path, _config(cluster={"server": server}))
     assert "hush" not in str(raised.value)
 
 
@@ -103,7 +104,7 @@ def test_files_are_found_beside_the_kubeconfig_that_names_them(tmp_path: Path) -
     (tmp_path / "me.key").write_bytes(b"key")
     (tmp_path / "token").write_text("from-file\n", encoding="utf-8")
     files = {"client-certificate": "me.crt", "client-key": "me.key", "tokenFile": "token", "token": "not-this"}
-    access = _load(tmp_path, _config(files, **{"certificate-authority": "ca.crt"}))
+    access = _load(tmp_path, _config(files, {"certificate-authority": "ca.crt"}))
     assert access.authorities == _CA
     certificate = access.credentials.certificate(Deadline.after(5))
     assert certificate
@@ -113,7 +114,9 @@ def test_files_are_found_beside_the_kubeconfig_that_names_them(tmp_path: Path) -
 
 def test_data_in_the_kubeconfig_is_taken_before_files(tmp_path: Path) -> None:
     wrapped = f"{_DATA[:8]}\n{_DATA[8:]}"
-    access = _load(tmp_path, _config(**{"certificate-authority-data": wrapped, "certificate-authority": "missing"}))
+    access = _load(
+        tmp_path, _config(cluster={"certificate-authority-data": wrapped, "certificate-authority": "missing"})
+    )
     assert access.authorities == _CA
 
 
@@ -130,13 +133,13 @@ def test_a_token_file_that_was_renewed_is_read_again_when_refused(tmp_path: Path
 
 def test_tls_settings_and_proxies_are_read(tmp_path: Path) -> None:
     settings_ = {"tls-server-name": "inside", "proxy-url": "http://me:p%40ss@proxy.example:3128"}
-    access = _load(tmp_path, _config(**settings_))
+    access = _load(tmp_path, _config(cluster=settings_))
     assert access.server_name == "inside"
     assert access.proxy
     assert (access.proxy.host, access.proxy.port) == ("proxy.example", 3128)
     assert access.proxy.headers == {"Proxy-Authorization": f"Basic {base64.b64encode(b'me:p@ss').decode()}"}
     assert "p@ss" not in repr(access)
-    assert not _load(tmp_path, _config(**{"insecure-skip-tls-verify": True})).verify
+    assert not _load(tmp_path, _config(cluster={"insecure-skip-tls-verify": True})).verify
 
 
 @pytest.mark.parametrize(
@@ -161,17 +164,17 @@ _REFUSED: list[tuple[str, Any, str]] = [
     ("wrong type", {"clusters": [{"name": "c", "cluster": {"server": 1}}]}, r"\$\.clusters\[0\]\.cluster\.server"),
     ("no cluster", _config() | {"clusters": None}, "found no cluster 'c'"),
     ("no user", _config() | {"users": []}, "found no user 'u'"),
-    ("no base64", _config(**{"certificate-authority-data": "#"}), "certificate-authority-data: found no base64"),
-    ("no file", _config(**{"certificate-authority": "missing.crt"}), "missing.crt: No such file"),
+    ("no base64", _config(cluster={"certificate-authority-data": "#"}), "certificate-authority-data: found no base64"),
+    ("no file", _config(cluster={"certificate-authority": "missing.crt"}), "missing.crt: No such file"),
     ("half a pair", _config({"client-certificate-data": _DATA}), "client-key: found none"),
     ("other half", _config({"client-key-data": _DATA}), "client-certificate: found none"),
     ("old provider", _config({"auth-provider": {"name": "gcp"}}), "auth-provider: Kubernetes knows it no more"),
     ("nobody", _config({"token": "t", "as-groups": ["g"]}), "as: found none"),
     ("groups", _config({"token": "t", "as": "j", "as-groups": ["g", "h"]}), "as-groups, .*several"),
-    ("SOCKS", _config(**{"proxy-url": "socks5://x:1"}), "proxy-url: found a proxy of scheme 'socks5'"),
+    ("SOCKS", _config(cluster={"proxy-url": "socks5://x:1"}), "proxy-url: found a proxy of scheme 'socks5'"),
     (
         "insecure and not",
-        _config(**{"insecure-skip-tls-verify": True, "certificate-authority-data": _DATA}),
+        _config(cluster={"insecure-skip-tls-verify": True, "certificate-authority-data": _DATA}),
         "insecure-skip-tls-verify: found true beside",
     ),
 ]
@@ -212,10 +215,8 @@ def test_what_is_not_yaml_is_not_repeated(tmp_path: Path) -> None:
     )
 )
 def test_a_kubeconfig_of_any_shape_is_read_or_refused(tmp_path: Path, config: Any) -> None:
-    try:
+    with contextlib.suppress(KubeconfigError, CredentialError):
         _load(tmp_path, config)
-    except AphiriaDeployError as error:
-        assert error.exit_code in {2, 5}
 
 
 def test_the_context_can_be_chosen_and_the_others_are_named(tmp_path: Path) -> None:
@@ -230,8 +231,8 @@ def test_of_several_files_the_first_that_has_something_wins(tmp_path: Path) -> N
     first = _write(tmp_path / "a" / "config", {"contexts": _config()["contexts"], "clusters": None})
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "ca.crt").write_bytes(_CA)
-    second = _write(tmp_path / "b" / "config", _config({"token": "second"}, **{"certificate-authority": "ca.crt"}))
-    third = _write(tmp_path / "c" / "config", _config({"token": "third"}, server="https://third.example"))
+    second = _write(tmp_path / "b" / "config", _config({"token": "second"}, {"certificate-authority": "ca.crt"}))
+    third = _write(tmp_path / "c" / "config", _config({"token": "third"}, {"server": "https://third.example"}))
     missing = tmp_path / "missing"
     named = os.pathsep.join(str(path) for path in (first, missing, second, third))
     access = load(environment={"KUBECONFIG": named})
@@ -241,7 +242,10 @@ def test_of_several_files_the_first_that_has_something_wins(tmp_path: Path) -> N
 
 
 def test_the_option_counts_before_the_environment_and_that_before_the_home(tmp_path: Path) -> None:
-    places = {name: _write(tmp_path / name / ".kube" / "config", _config(server=f"https://{name}")) for name in "abc"}
+    places = {
+        name: _write(tmp_path / name / ".kube" / "config", _config(cluster={"server": f"https://{name}"}))
+        for name in "abc"
+    }
     environment = {"KUBECONFIG": str(places["b"]), "HOME": str(tmp_path / "c")}
     assert load(places["a"], environment=environment).host == "a"
     assert load(environment=environment).host == "b"
@@ -323,7 +327,7 @@ def test_a_plugin_is_told_of_the_cluster_where_it_asks_to_be(tmp_path: Path, plu
     settings_ = plugin(_SAY % "{'token': os.environ['KUBERNETES_EXEC_INFO'] + os.environ['MORE']}")
     settings_ |= {"provideClusterInfo": True, "env": [{"name": "MORE", "value": "!"}]}
     extension = [{"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}}]
-    access = _load(tmp_path, _config({"exec": settings_}, extensions=extension))
+    access = _load(tmp_path, _config({"exec": settings_}, {"extensions": extension}))
     token = _headers(access)["Authorization"].removeprefix("Bearer ")
     assert token.endswith("!")
     info = json.loads(token.removesuffix("!"))
@@ -360,7 +364,7 @@ def test_a_plugin_that_is_missing_or_too_old_or_too_slow(tmp_path: Path, plugin:
     missing = {"apiVersion": "client.authentication.k8s.io/v1beta1", "command": "no-such-program"}
     with pytest.raises(CredentialError, match="no-such-program: No such file or directory"):
         _headers(_load(tmp_path, _config({"exec": missing})))
-    with pytest.raises(CredentialError, match="apiVersion: found 'client.authentication.k8s.io/v1alpha1'"):
+    with pytest.raises(CredentialError, match=r"apiVersion: found 'client.authentication.k8s.io/v1alpha1'"):
         _load(tmp_path, _config({"exec": missing | {"apiVersion": "client.authentication.k8s.io/v1alpha1"}}))
     access = _load(tmp_path, _config({"exec": plugin("import time; time.sleep(20)")}))
     with pytest.raises(CredentialError, match=r"gave no credential within 0\.3 s"):

@@ -156,8 +156,8 @@ def test_a_conflict_that_another_writer_caused_is_told_from_one_that_stays(
         (
             500,
             "",
-            "failed to create typed patch object (a/x; apps/v1, Kind=Deployment): .spec.replicas: expected numeric (int "
-            "or float), got string",
+            "failed to create typed patch object (a/x; apps/v1, Kind=Deployment): .spec.replicas: expected numeric "
+            "(int or float), got string",
             ".spec.replicas",
         ),
         (

@@ -232,9 +232,12 @@ def test_a_stream_is_read_as_it_comes() -> None:
 
 
 def test_what_the_reader_of_a_stream_raises_is_its_own() -> None:
-    with serving(saying(answer(200, b"one\ntwo\n"))) as server, pytest.raises(OSError, match="the disk is full"):
-        with Transport(access(server.port)).stream(_GET, _soon(), _soon()):
-            raise OSError("the disk is full")
+    with (
+        serving(saying(answer(200, b"one\ntwo\n"))) as server,
+        pytest.raises(OSError, match="the disk is full"),
+        Transport(access(server.port)).stream(_GET, _soon(), _soon()),
+    ):
+        raise OSError("the disk is full")
 
 
 def test_credentials_are_sent_and_never_shown() -> None:
@@ -275,7 +278,7 @@ def test_a_proxy_is_asked_for_a_tunnel() -> None:
 def test_a_proxy_that_refuses_is_said_to() -> None:
     with serving(saying(b"HTTP/1.1 407 Proxy Authentication Required\r\n\r\n")) as server:
         through = Access(**{**vars(access(1)), "proxy": Proxy(LOOPBACK, server.port)})
-        with pytest.raises(ClusterUnavailableError, match="proxy .* answered 407"):
+        with pytest.raises(ClusterUnavailableError, match=r"proxy .* answered 407"):
             Transport(through).send(_GET, _soon())
 
 
@@ -313,7 +316,7 @@ def test_a_read_is_tried_again_until_it_succeeds_and_each_try_is_told() -> None:
 def test_a_create_that_was_cut_is_not_made_again() -> None:
     pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "b", "namespace": "a"}}
     with serving(saying(b"")) as server:
-        with pytest.raises(OutcomeUnknownError, match="create Pod a/b: .*it may have been done all the same"):
+        with pytest.raises(OutcomeUnknownError, match=r"create Pod a/b: .*it may have been done all the same"):
             _client(server).create(pod, _soon())
         assert len(server.heads) == 1
 
@@ -409,15 +412,19 @@ def test_a_credential_that_is_refused_is_renewed_once() -> None:
 
 
 def test_what_is_not_json_is_not_an_api_server() -> None:
-    with serving(saying(answer(200, b"<html>"))) as server:
-        with pytest.raises((ClusterUnavailableError, DeadlineExceededError), match="not a JSON object"):
-            Client(access(server.port), manners=Manners(patience_seconds=0.1)).get(_POD, _soon(2))
+    with (
+        serving(saying(answer(200, b"<html>"))) as server,
+        pytest.raises((ClusterUnavailableError, DeadlineExceededError), match="not a JSON object"),
+    ):
+        Client(access(server.port), manners=Manners(patience_seconds=0.1)).get(_POD, _soon(2))
 
 
 def test_a_probe_of_something_else_says_so() -> None:
-    with serving(saying(answer(200, b'{"hello": 1}'))) as server:
-        with pytest.raises(ClusterUnavailableError, match="has no 'gitVersion'; expected the version of an API server"):
-            _client(server).probe(_soon())
+    with (
+        serving(saying(answer(200, b'{"hello": 1}'))) as server,
+        pytest.raises(ClusterUnavailableError, match="has no 'gitVersion'; expected the version of an API server"),
+    ):
+        _client(server).probe(_soon())
 
 
 def test_a_probe_does_not_wait_long() -> None:
@@ -455,12 +462,14 @@ def test_a_list_whose_rest_is_gone_is_made_anew_in_one_piece() -> None:
         ]
 
 
+_MISSING = answer(404, b'{"kind":"Status","reason":"NotFound","code":404}')
+
+
 def test_find_gives_nothing_where_nothing_is() -> None:
-    with serving(saying(answer(404, b'{"kind":"Status","reason":"NotFound","code":404}'))) as server:
+    with serving(saying(_MISSING)) as server:
         assert _client(server).find(_POD, _soon()) is None
-    with serving(saying(answer(404, b'{"kind":"Status","reason":"NotFound","code":404}'))) as server:
-        with pytest.raises(NotFoundError, match="get Pod a/b"):
-            _client(server).get(_POD, _soon())
+    with serving(saying(_MISSING)) as server, pytest.raises(NotFoundError, match="a/b"):
+        _client(server).get(_POD, _soon())
 
 
 @pytest.mark.parametrize("kind", _classes(errors, AphiriaDeployError), ids=lambda kind: kind.__name__)
