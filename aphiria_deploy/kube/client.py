@@ -355,7 +355,8 @@ class Client:
             deadline: By when.
             uid: Only if it is still this one. Without it a cut request is not made again.
             resource_version: Only if nobody has changed it since.
-            propagation: ``Foreground``, ``Background`` or ``Orphan``.
+            propagation: ``Foreground``, ``Background`` or ``Orphan``. In the foreground every object goes a little
+                later, whether or not anything belongs to it.
             grace_seconds: How long a pod gets to end, where not as long as it asks for itself.
             dry_run: Whether the server does everything but delete it.
 

@@ -86,6 +86,8 @@ _UNKNOWN = re.compile(r'(unknown|duplicate) field "([^"]+)"')
 _CONFLICT = re.compile(r'conflicts? with "((?:[^"\\]|\\.)*)"')
 _TRANSIENT_CONFLICT = re.compile(r"object has been modified|please apply your changes to the latest version")
 _BEFORE_IT_WAS_DONE = re.compile(r"failed calling webhook|failed to call webhook|conversion webhook for")
+# Of a group that there is not, and of a version that a group does not have.
+_NO_SUCH_PATH = ("404 page not found", "the server could not find the requested resource")
 _FAR = 86400.0
 
 
@@ -144,12 +146,23 @@ def error_of(
         now: Seconds since the epoch.
     """
     document = _status(body)
+    if status == 404 and (document.message if document else body.decode(errors="replace").strip()) in _NO_SUCH_PATH:
+        return UnknownKindError(
+            f"{what}: the API server serves no such path; expected a kind and version that it knows: see that the CRD "
+            "is installed and Established"
+        )
     if document is None:
         return _foreign(status, headers, body, what, now)
+    return _of_status(status, document, _retry_after(headers, document, now), what, secrets)
+
+
+def _of_status(
+    status: int, document: _Status, retry_after: float | None, what: str, secrets: Collection[str]
+) -> AphiriaDeployError:
+    """The error that a ``Status`` of the API server's is."""
     reason, message = document.reason, masked(document.message, secrets)
     details = document.details or _Details()
     causes = _causes(details, message, secrets)
-    retry_after = _retry_after(headers, details.retry_after_seconds, now)
     kind = kind_of(status, reason)
     if status == 500 and _TYPED.match(message):
         kind = BadRequestError
@@ -230,13 +243,8 @@ def _status(body: bytes) -> _Status | None:
 
 def _foreign(status: int, headers: Mapping[str, str], body: bytes, what: str, now: float | None) -> AphiriaDeployError:
     """An answer without a ``Status``: of the API server's outer parts, or of something before it."""
-    retry_after = _retry_after(headers, 0, now)
+    retry_after = _retry_after(headers, None, now)
     text = body.decode(errors="replace").strip()
-    if status == 404 and text == "404 page not found":
-        return UnknownKindError(
-            f"{what}: the API server serves no such path; expected a kind and version that it knows: see that the CRD "
-            "is installed and Established"
-        )
     kind = headers.get("content-type", "").partition(";")[0] or "no content type"
     # The first line alone, and only of plain text: others' pages are long.
     said = f": {text.splitlines()[0][:200]}" if kind == "text/plain" and text else ""
@@ -266,9 +274,10 @@ def _causes(details: _Details, message: str, secrets: Collection[str]) -> list[C
     return causes
 
 
-def _retry_after(headers: Mapping[str, str], seconds: int, now: float | None) -> float | None:
+def _retry_after(headers: Mapping[str, str], document: _Status | None, now: float | None) -> float | None:
     if header := headers.get("retry-after"):
         return retry_after_seconds(header, now)
+    seconds = document.details.retry_after_seconds if document and document.details else 0
     return min(float(seconds), _FAR) if seconds > 0 else None
 
 

@@ -136,7 +136,8 @@ class _Watch:
         seconds = pause(self._failures, manners.chance(), problem.retry_after if problem else None)
         self._deadline.check(str(self._watched))
         hopeful = problem is None or isinstance(problem, GoneError) or worth_another_try(problem, Repeat.SAFE)
-        if problem and (not hopeful or seconds > self._patience.remaining):
+        patient = self._patience is self._deadline or seconds < self._patience.remaining
+        if problem and not (hopeful and patient):
             raise problem
         self._failures += 1
         self._deadline.sleep(seconds, str(self._watched))

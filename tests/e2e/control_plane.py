@@ -51,6 +51,7 @@ class ControlPlane:
         self._commands: dict[str, list[str]] = {}
         self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager", "scheduler")}
         self._ready: tuple[str, Path] = "", Path()
+        self._etcd_url = ""
 
     def __enter__(self) -> Self:
         try:
@@ -67,8 +68,10 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Ends what was started, the last first."""
-        for name in reversed(list(self._processes)):
-            self._end(name)
+        # The last that was started first: an API server that others watch takes its time.
+        for name in reversed(self._commands):
+            if name in self._processes:
+                self._end(name)
 
     @property
     def has_scheduler(self) -> bool:
@@ -78,12 +81,25 @@ class ControlPlane:
     @contextlib.contextmanager
     def api_server_down(self) -> Iterator[None]:
         """While in the block, no API server answers; it has forgotten what it kept in memory when it is back."""
-        self._end("kube-apiserver")
+        process = self._processes.pop("kube-apiserver")
+        process.kill()
+        process.wait()
         try:
             yield
         finally:
             self._run("kube-apiserver", *self._commands["kube-apiserver"])
             self._wait(*self._ready, self._tokens["admin"])
+
+    def compact(self) -> None:
+        """Has etcd forget every revision but the present one."""
+        now = self._etcd("kv/range", {"key": "AA==", "limit": 1})["header"]["revision"]
+        self._etcd("kv/compaction", {"revision": now, "physical": True})
+
+    def _etcd(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self._etcd_url}/v3/{call}", json.dumps(body).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            document: dict[str, Any] = json.load(answer)
+        return document
 
     def _end(self, name: str) -> None:
         process = self._processes.pop(name)
@@ -147,7 +163,8 @@ class ControlPlane:
             f"--initial-advertise-peer-urls=http://{_LOOPBACK}:{peer}",
             f"--initial-cluster=test=http://{_LOOPBACK}:{peer}",
         )
-        self._wait(f"http://{_LOOPBACK}:{client}/health")
+        self._etcd_url = f"http://{_LOOPBACK}:{client}"
+        self._wait(f"{self._etcd_url}/health")
         certificates = self.folder / "certificates"
         self._run(
             "kube-apiserver",
