@@ -6,14 +6,30 @@
     ├── InputError                          exit code 2: what was given cannot be used; nothing was changed
     │   ├── bundle.BundleError              a document is not a bundle that this version reads
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
+    │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── ImageNotFoundError              the registry has no such image
     │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
-    ├── UnavailableError                    exit code 5: what is needed is not available now; nothing was changed
+    ├── UnavailableError                    exit code 5: what is needed is not available now
+    │   ├── ClusterUnavailableError         the cluster's API server does not answer, or is overloaded
+    │   │   └── OutcomeUnknownError         a write was cut: it may have happened
+    │   ├── CredentialError                 a credential cannot be had, or the cluster does not take it
     │   ├── RegistryUnavailableError        no answer, or one that says to come back later
     │   ├── RegistryAccessError             the registry refuses the login, or asks for one
     │   └── RegistryContentError            the registry's answer is not what it says it is
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── DeadlineExceededError               something took longer than it was given
+    ├── CancelledError                      it was told to stop
+    ├── UnknownKindError                    the cluster does not serve this kind
+    ├── ApiError                            the API server refused a request
+    │   ├── BadRequestError                 400: malformed, or refused by strict field validation
+    │   ├── ForbiddenError                  403: not allowed, or refused by admission or a quota
+    │   ├── NotFoundError                   404
+    │   ├── AlreadyExistsError              409 of a create
+    │   ├── ConflictError                   409: other managers' fields, or a precondition that does not hold
+    │   ├── GoneError                       410: the resource version is too old
+    │   ├── InvalidError                    422: a value is not valid, or a field is immutable
+    │   └── ServerError                     500: the API server failed, or a webhook that it asks
     └── CombinedError                       several of them, told together
 """
 
@@ -21,6 +37,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import TracebackType
 
 
@@ -38,6 +55,10 @@ class InputError(AphiriaDeployError):
     """An option, a file or a name cannot be used."""
 
     exit_code = 2
+
+
+class KubeconfigError(InputError):
+    """There is no kubeconfig, it cannot be read, or it has no such context."""
 
 
 class ImageNotFoundError(InputError):
@@ -133,3 +154,178 @@ class _Collecting(AbstractContextManager[None, bool]):
             self._errors.add(error)
             return True
         return False
+
+
+class ClusterUnavailableError(UnavailableError):
+    """The cluster's API server does not answer as one.
+
+    Attributes:
+        may_have_acted: The request may have reached the server and been done.
+        retry_after: After how many seconds the server asked to be asked again.
+        transient: The same request may succeed later.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        may_have_acted: bool = False,
+        retry_after: float | None = None,
+        transient: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.may_have_acted = may_have_acted
+        self.retry_after = retry_after
+        self.transient = transient
+
+
+class OutcomeUnknownError(ClusterUnavailableError):
+    """A write that must not be repeated blindly got no answer: whether it happened is to be read back."""
+
+
+class CredentialError(UnavailableError):
+    """A credential cannot be had, or the cluster does not take it."""
+
+
+class DeadlineExceededError(AphiriaDeployError):
+    """Something took longer than it was given; the message says what it was waiting for."""
+
+
+class CancelledError(AphiriaDeployError):
+    """It was told to stop, by a signal or by a failure elsewhere."""
+
+
+class UnknownKindError(AphiriaDeployError):
+    """The cluster does not serve this kind in this version."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One of the API server's reasons.
+
+    Attributes:
+        field: The path of the field, as the server writes it; empty where it names none.
+        reason: A CamelCase word.
+        message: For people.
+    """
+
+    field: str
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True)
+class FieldConflict:
+    """A field that another manager owns.
+
+    Attributes:
+        field: Its path, as the server writes it: ``.spec.replicas``.
+        manager: Who owns it.
+    """
+
+    field: str
+    manager: str
+
+
+class ApiError(AphiriaDeployError):
+    """The API server refused a request.
+
+    Attributes:
+        status: The HTTP status.
+        reason: The server's CamelCase reason (``Forbidden``); may be empty.
+        causes: Its reasons in detail; may be empty.
+        retry_after: After how many seconds the server asked to be asked again.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        reason: str = "",
+        causes: Sequence[Cause] = (),
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+        self.causes = tuple(causes)
+        self.retry_after = retry_after
+
+
+class BadRequestError(ApiError):
+    """The request is malformed, or strict field validation refused it (an unknown or a duplicate field)."""
+
+
+class ForbiddenError(ApiError):
+    """The account may not do it, or admission refused it: a quota, Pod Security, a policy, a dying namespace."""
+
+
+class NotFoundError(ApiError):
+    """There is no such object."""
+
+
+class AlreadyExistsError(ApiError):
+    """There is already an object of that name."""
+
+
+class ConflictError(ApiError):
+    """What is there is not what the request builds on.
+
+    Attributes:
+        conflicts: The fields that other managers own, of a server-side apply; empty where a precondition (a UID, a
+            resource version) did not hold.
+        transient: The same request may succeed later: another writer was faster.
+        quota: It was a quota's count that another writer changed, not the object.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 409,
+        reason: str = "Conflict",
+        causes: Sequence[Cause] = (),
+        retry_after: float | None = None,
+        conflicts: Sequence[FieldConflict] = (),
+        transient: bool = False,
+        quota: bool = False,
+    ) -> None:
+        super().__init__(message, status=status, reason=reason, causes=causes, retry_after=retry_after)
+        self.conflicts = tuple(conflicts)
+        self.transient = transient
+        self.quota = quota
+
+
+class GoneError(ApiError):
+    """The resource version, or the rest of a list, is no longer kept: it is to be listed anew."""
+
+
+class InvalidError(ApiError):
+    """A value is not valid, or a field is immutable: the causes name the fields."""
+
+    @property
+    def immutable_fields(self) -> list[str]:
+        """The fields that cannot be changed in place."""
+        return [cause.field for cause in self.causes if "immutable" in cause.message]
+
+
+class ServerError(ApiError):
+    """The API server failed, or a webhook or an extension that it asks.
+
+    Attributes:
+        may_have_acted: It may have been done all the same.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 500,
+        reason: str = "InternalError",
+        causes: Sequence[Cause] = (),
+        retry_after: float | None = None,
+        may_have_acted: bool = True,
+    ) -> None:
+        super().__init__(message, status=status, reason=reason, causes=causes, retry_after=retry_after)
+        self.may_have_acted = may_have_acted

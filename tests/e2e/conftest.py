@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
 
 
@@ -15,3 +17,28 @@ def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlP
     folder: Path = tmp_path_factory.mktemp("control-plane")
     with ControlPlane(folder) as running:
         yield running
+
+
+@pytest.fixture
+def deadline() -> Deadline:
+    """More than a test takes."""
+    return Deadline.after(120, "the test")
+
+
+@pytest.fixture(scope="session")
+def client(control_plane: ControlPlane) -> Iterator[Client]:
+    """The client, as the administrator."""
+    with Client.load(control_plane.kubeconfig) as loaded:
+        yield loaded
+
+
+_NUMBERS = itertools.count(1)
+
+
+@pytest.fixture
+def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
+    """A namespace of the test's own; that it is gone afterwards is not waited for."""
+    name = f"test-{next(_NUMBERS)}"
+    client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, deadline)
+    yield name
+    client.delete(Ref(Kind("v1", "Namespace"), name), Deadline.after(30, "the end of the test"))

@@ -5,6 +5,7 @@ They count where envtest looks for them: in ``KUBEBUILDER_ASSETS``, or in ``/usr
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -16,7 +17,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -38,13 +39,19 @@ def _find(name: str) -> str | None:
 
 
 class ControlPlane:
-    """etcd, API server and controller manager, in a folder of their own. There is no kubelet: pods stay pending."""
+    """etcd, API server, controller manager, and the scheduler where it is there, in a folder of their own.
+
+    There is no kubelet: pods stay pending, unless `tests.e2e.kubelet` stands in.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.kubeconfig = folder / "admin.kubeconfig"
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager")}
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._commands: dict[str, list[str]] = {}
+        self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager", "scheduler")}
+        self._ready: tuple[str, Path] = "", Path()
+        self._etcd_url = ""
 
     def __enter__(self) -> Self:
         try:
@@ -61,14 +68,47 @@ class ControlPlane:
 
     def stop(self) -> None:
         """Ends what was started, the last first."""
-        while self._processes:
-            process = self._processes.pop()
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        # The last that was started first: an API server that others watch takes its time.
+        for name in reversed(self._commands):
+            if name in self._processes:
+                self._end(name)
+
+    @property
+    def has_scheduler(self) -> bool:
+        """Whether pods are given a node."""
+        return "kube-scheduler" in self._processes
+
+    @contextlib.contextmanager
+    def api_server_down(self) -> Iterator[None]:
+        """While in the block, no API server answers; it has forgotten what it kept in memory when it is back."""
+        process = self._processes.pop("kube-apiserver")
+        process.kill()
+        process.wait()
+        try:
+            yield
+        finally:
+            self._run("kube-apiserver", *self._commands["kube-apiserver"])
+            self._wait(*self._ready, self._tokens["admin"])
+
+    def compact(self) -> None:
+        """Has etcd forget every revision but the present one."""
+        now = self._etcd("kv/range", {"key": "AA==", "limit": 1})["header"]["revision"]
+        self._etcd("kv/compaction", {"revision": now, "physical": True})
+
+    def _etcd(self, call: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        request = urllib.request.Request(f"{self._etcd_url}/v3/{call}", json.dumps(body).encode(), method="POST")
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            document: dict[str, Any] = json.load(answer)
+        return document
+
+    def _end(self, name: str) -> None:
+        process = self._processes.pop(name)
+        process.terminate()
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
     def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Runs kubectl as the administrator."""
@@ -101,14 +141,15 @@ class ControlPlane:
         return items
 
     def _start(self) -> None:
-        client, peer, api, controllers = (_free_port() for _ in range(4))
+        client, peer, api, controllers, scheduler = (_free_port() for _ in range(5))
         key, public = self.folder / "sa.key", self.folder / "sa.pub"
         subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
         subprocess.run(["openssl", "rsa", "-in", key, "-pubout", "-out", public], check=True, capture_output=True)
         users = self.folder / "tokens.csv"
         users.write_text(
             f'{self._tokens["admin"]},admin,admin,"system:masters"\n'
-            f"{self._tokens['controller-manager']},system:kube-controller-manager,controllers\n",
+            f"{self._tokens['controller-manager']},system:kube-controller-manager,controllers\n"
+            f"{self._tokens['scheduler']},system:kube-scheduler,scheduler\n",
             encoding="utf-8",
         )
         self._run(
@@ -122,7 +163,8 @@ class ControlPlane:
             f"--initial-advertise-peer-urls=http://{_LOOPBACK}:{peer}",
             f"--initial-cluster=test=http://{_LOOPBACK}:{peer}",
         )
-        self._wait(f"http://{_LOOPBACK}:{client}/health")
+        self._etcd_url = f"http://{_LOOPBACK}:{client}"
+        self._wait(f"{self._etcd_url}/health")
         certificates = self.folder / "certificates"
         self._run(
             "kube-apiserver",
@@ -138,9 +180,11 @@ class ControlPlane:
             "--authorization-mode=RBAC",
             f"--token-auth-file={users}",
             "--endpoint-reconciler-type=none",
+            "--kubelet-preferred-address-types=InternalIP",
         )
         authority = certificates / "apiserver.crt"
-        self._wait(f"https://{_LOOPBACK}:{api}/readyz", authority, self._tokens["admin"])
+        self._ready = f"https://{_LOOPBACK}:{api}/readyz", authority
+        self._wait(*self._ready, self._tokens["admin"])
         self._write_kubeconfig(self.kubeconfig, api, authority, self._tokens["admin"])
         controller_config = self.folder / "controller-manager.kubeconfig"
         self._write_kubeconfig(controller_config, api, authority, self._tokens["controller-manager"])
@@ -158,19 +202,33 @@ class ControlPlane:
             f"--root-ca-file={authority}",
             "--node-monitor-grace-period=24h",
         )
+        if _find("kube-scheduler"):
+            config = self.folder / "scheduler.kubeconfig"
+            self._write_kubeconfig(config, api, authority, self._tokens["scheduler"])
+            self._run(
+                "kube-scheduler",
+                f"--kubeconfig={config}",
+                f"--authentication-kubeconfig={config}",
+                f"--authorization-kubeconfig={config}",
+                f"--bind-address={_LOOPBACK}",
+                f"--secure-port={scheduler}",
+                f"--cert-dir={self.folder / 'scheduler-certificates'}",
+                "--leader-elect=false",
+            )
 
     def _run(self, name: str, *arguments: str) -> None:
         binary = _find(name)
         assert binary, f"{name} was found a moment ago"
-        with (self.folder / f"{name}.log").open("wb") as log:
+        self._commands[name] = list(arguments)
+        with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen([binary, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        self._processes.append(process)
+        self._processes[name] = process
 
     def _wait(self, url: str, authority: Path | None = None, token: str = "") -> None:
         deadline = time.monotonic() + _START_SECONDS
         problem: Exception = TimeoutError()
         while time.monotonic() < deadline:
-            for process in self._processes:
+            for process in self._processes.values():
                 assert process.poll() is None, f"{process.args!r} ended: see the logs in {self.folder}"
             try:
                 context = ssl.create_default_context(cafile=authority) if authority else None
