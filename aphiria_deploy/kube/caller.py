@@ -22,8 +22,9 @@ from aphiria_deploy.errors import (
 )
 from aphiria_deploy.kube.access import Access
 from aphiria_deploy.kube.deadline import Deadline
+from aphiria_deploy.kube.masking import masked
 from aphiria_deploy.kube.retries import Repeat, pause, worth_another_try
-from aphiria_deploy.kube.statuses import error_of, masked
+from aphiria_deploy.kube.statuses import error_of
 from aphiria_deploy.kube.transport import Answer, Request, Stream, Transport
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,7 +30,9 @@ from aphiria_deploy.kube.mapping import (
     discovered,
     object_path,
 )
+from aphiria_deploy.kube.masking import secrets_of
 from aphiria_deploy.kube.retries import Repeat
+from aphiria_deploy.kube.seen import Seen, older
 from aphiria_deploy.kube.transport import Request, Stream
 
 FIELD_MANAGER = "aphiria-deploy"
@@ -87,6 +88,9 @@ class Client:
         manners: How it is asked.
         observe: Is told of each request that was made, by the thread that made it.
         warn: Is given each warning of the server, with what the request does.
+
+    Attributes:
+        seen: The newest that was seen of each kind.
     """
 
     def __init__(
@@ -100,7 +104,7 @@ class Client:
         self._caller = Caller(access, manners=manners, observe=observe, warn=warn)
         self._lock = threading.Lock()
         self._discovered: dict[Kind, Resource] = {}
-        self._newest: dict[tuple[str, str], int] = {}
+        self.seen = Seen()
 
     @classmethod
     def load(cls, kubeconfig: Path | None = None, context: str | None = None, **settings: Any) -> Self:
@@ -199,10 +203,10 @@ class Client:
         headers = {"Accept": _METADATA.format("List")} if metadata_only else {}
         patience = deadline.within(self.manners.patience_seconds)
         while True:
-            newest = self.newest(kind)
+            newest = self.seen.newest(kind)
             found = self._pages(path, {name: value for name, value in query.items() if value}, headers, what, deadline)
             if not older(found.resource_version, newest):
-                self.saw(kind, found.resource_version)
+                self.seen.saw(kind, found.resource_version)
                 return ObjectList([_named(item, kind) for item in found.items], found.resource_version)
             if patience.remaining < 1:
                 raise ClusterUnavailableError(
@@ -459,24 +463,12 @@ class Client:
         with self._caller.stream(request, begin, tries_again=False) as stream:
             yield stream
 
-    def newest(self, kind: Kind) -> int:
-        """The newest resource version of the kind that was seen here; 0 where there was none."""
-        with self._lock:
-            return self._newest.get((kind.group, kind.name), 0)
-
-    def saw(self, kind: Kind, resource_version: str) -> None:
-        """Remembers a resource version of the kind: no list may be older from now on."""
-        number = _number(resource_version)
-        with self._lock:
-            key = kind.group, kind.name
-            self._newest[key] = max(self._newest.get(key, 0), number)
-
     def _write(
         self, request: Request, ref: Ref, deadline: Deadline, repeat: Repeat, manifest: Mapping[str, Any]
     ) -> Manifest:
-        document = self._caller.call(request, deadline, repeat, secrets=_secrets(manifest))
+        document = self._caller.call(request, deadline, repeat, secrets=secrets_of(manifest))
         if document.get("kind") != "Status" and "dryRun=" not in request.target:
-            self.saw(ref.kind, str((document.get("metadata") or {}).get("resourceVersion") or ""))
+            self.seen.saw(ref.kind, str((document.get("metadata") or {}).get("resourceVersion") or ""))
         return document
 
     def _collection(self, kind: Kind, namespace: str | None, deadline: Deadline) -> str:
@@ -506,25 +498,12 @@ class Client:
                 self._discovered = {**self._discovered, **found}
 
 
-def older(resource_version: str, newest: int) -> bool:
-    """Whether a resource version is older than a known one; false where they cannot be compared.
-
-    They are comparable as numbers, of one kind: a promise since Kubernetes 1.35 (KEP 5504), a fact before.
-    """
-    number = _number(resource_version)
-    return 0 < number < newest
-
-
 def event_time(event: Manifest) -> str:
     """When an event was last seen."""
     series = event.get("series") or {}
     metadata = event["metadata"]
     times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
     return next((str(time) for time in times if time), str(metadata.get("creationTimestamp") or ""))
-
-
-def _number(resource_version: str) -> int:
-    return int(resource_version) if resource_version.isascii() and resource_version.isdecimal() else 0
 
 
 def _named(item: Manifest, kind: Kind) -> Manifest:
@@ -543,24 +522,3 @@ def _flag(value: bool) -> str:
 
 def _all(dry_run: bool) -> str:
     return "All" if dry_run else ""
-
-
-def _secrets(manifest: Mapping[str, Any]) -> set[str]:
-    """The values of a Secret, as they are and as they are written, whatever their shape: it may be the wrong one."""
-    if manifest.get("kind") != "Secret":
-        return set()
-    found = set(_texts([manifest.get("data"), manifest.get("stringData")]))
-    for text in list(found):
-        with contextlib.suppress(ValueError, UnicodeDecodeError):
-            found.add(base64.b64decode(text).decode())
-    return found - {""}
-
-
-def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    if isinstance(value, list):
-        for part in value:
-            yield from _texts(part)
-    elif value is not None:
-        yield str(value)

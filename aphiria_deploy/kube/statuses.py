@@ -26,6 +26,7 @@ from aphiria_deploy.errors import (
     ServerError,
     UnknownKindError,
 )
+from aphiria_deploy.kube.masking import masked
 
 BY_REASON: Mapping[str, type[AphiriaDeployError]] = {
     "Unauthorized": CredentialError,
@@ -224,13 +225,6 @@ def retry_after_seconds(value: str, now: float | None = None) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     return min(max(0.0, moment - (time.time() if now is None else now)), _FAR)
-
-
-def masked(text: str, secrets: Collection[str]) -> str:
-    """The text without the secrets, the longest first."""
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text
 
 
 def _status(body: bytes) -> _Status | None:

@@ -20,10 +20,11 @@ from aphiria_deploy.errors import (
     GoneError,
     ServerError,
 )
-from aphiria_deploy.kube.client import Client, ObjectList, older
+from aphiria_deploy.kube.client import Client, ObjectList
 from aphiria_deploy.kube.deadline import Cancellation, Deadline
 from aphiria_deploy.kube.mapping import Kind
 from aphiria_deploy.kube.retries import Repeat, pause, worth_another_try
+from aphiria_deploy.kube.seen import older
 from aphiria_deploy.kube.statuses import error_of
 
 _WINDOW_SECONDS = 60
@@ -208,7 +209,7 @@ class _Watch:
             named = {**item, "apiVersion": self._watched.kind.api_version, "kind": self._watched.kind.name}
             yield from self._gone(named) if kind == "DELETED" else self._seen(named)
         self._position = version
-        self._client.saw(self._watched.kind, version)
+        self._client.seen.saw(self._watched.kind, version)
 
     def _gone(self, item: Manifest) -> Iterator[Event]:
         if self._known.pop(item["metadata"]["uid"], None) is not None:

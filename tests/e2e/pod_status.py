@@ -186,7 +186,7 @@ def _container(
         case Behaviour.COMPLETE | Behaviour.FAIL | Behaviour.CRASH_LOOP:
             return _ending(container, behaviour, age, now, pace, restarts=restarts)
     # One that should end is ready as soon as it runs; so is one without a probe.
-    ready_at = pace.start + (pace.ready if container.get("readinessProbe") else 0)
+    ready_at = pace.start + (pace.ready if "readinessProbe" in container else 0)
     ready = behaviour is not Behaviour.NEVER_READY and age >= ready_at
     running = _of(container) | {"state": {"running": {"startedAt": now(pace.start)}}, "started": True, "ready": ready}
     waits = behaviour is not Behaviour.NEVER_READY and not ready
