@@ -37,6 +37,7 @@ RUNS = int(os.environ.get("FAULT_RUNS", "240"))
 _GROUPS = 12
 _NAMES = "abcdef"
 _WAVES = 4
+_injected: Counter[How] = Counter()
 
 
 class _Run:
@@ -168,9 +169,8 @@ class _Follower:
 
 @pytest.mark.parametrize("group", range(_GROUPS))
 def test_every_run_ends_as_was_wanted(control_plane: ControlPlane, namespace: str, tmp_path: Path, group: int) -> None:
-    injected: Counter[How] = Counter()
     for seed in range(group, RUNS, _GROUPS):
-        rate = (0.1, 0.3, 0.5)[seed % 3]
+        rate = (0.1, 0.3, 0.5)[seed // _GROUPS % 3]
         with FaultProxy(control_plane.kubeconfig, tmp_path, seeded(seed, rate)) as proxy:
             client = Client(load(proxy.kubeconfig), manners=Manners(chance=lambda: 0.02))
             run = _Run(seed, client, namespace)
@@ -182,6 +182,10 @@ def test_every_run_ends_as_was_wanted(control_plane: ControlPlane, namespace: st
                 proxy.schedule = nothing
                 assert run.listed() == run.wanted, f"seed {seed}"
                 assert follower.reaches(run.wanted), f"seed {seed}: {follower.seen}, expected {run.wanted}"
-            injected.update(one.fault.how for one in proxy.injected)
-    if RUNS >= 10 * _GROUPS:
-        assert set(injected) == set(How), "something never happened"
+            _injected.update(one.fault.how for one in proxy.injected)
+
+
+def test_everything_went_wrong_again_and_again() -> None:
+    if not _injected or RUNS < 10 * _GROUPS:
+        pytest.skip("the runs were not all made")
+    assert min(_injected[how] for how in How) >= 10, _injected
