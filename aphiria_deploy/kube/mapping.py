@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.errors import InputError
 
 # By group: kinds in namespaces, kinds of the cluster.
 _TABLE: Mapping[str, tuple[str, str]] = {
@@ -139,12 +140,12 @@ def object_path(ref: Ref, resource: Resource, subresource: str = "") -> str:
     """The path of one object.
 
     Raises:
-        ValueError: It is in a namespace and should not be, or the other way round.
+        InputError: It is in a namespace and should not be, or the other way round.
     """
     if resource.namespaced != bool(ref.namespace):
         found = f"namespace {ref.namespace!r}" if ref.namespace else "no namespace"
         expected = "one" if resource.namespaced else "none: it is the cluster's"
-        raise ValueError(f"{ref}: metadata.namespace: found {found}, expected {expected}")
+        raise InputError(f"{ref}: metadata.namespace: found {found}, expected {expected}")
     path = f"{collection_path(ref.kind, resource, ref.namespace)}/{quote(ref.name, safe='')}"
     return f"{path}/{subresource}" if subresource else path
 

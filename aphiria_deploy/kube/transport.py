@@ -24,7 +24,8 @@ from aphiria_deploy.kube.access import Access, ClientCertificate
 from aphiria_deploy.kube.deadline import Deadline
 from aphiria_deploy.kube.wires import CONNECT_SECONDS, Wire, connect, tls_context
 
-_IDLE_SECONDS = 60.0
+# Shorter than what load balancers before an API server wait for, who may forget a connection silently.
+_IDLE_SECONDS = 30.0
 _CHUNK = 1 << 16
 
 FOREIGN: Mapping[type[Exception], str] = {

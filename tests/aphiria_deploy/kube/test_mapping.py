@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Kind, Ref
 from aphiria_deploy.kube.mapping import KNOWN, Resource, collection_path, discovered, object_path
 
@@ -48,7 +49,7 @@ def test_collections_are_of_a_namespace_or_of_all() -> None:
     ],
 )
 def test_a_namespace_that_is_missing_or_too_much_is_refused(ref: Ref, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(InputError, match=said):
         object_path(ref, KNOWN["", ref.kind.name])
 
 
