@@ -7,7 +7,11 @@ from pathlib import Path
 import pytest
 
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
+from apps import site
 from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
+from tests.e2e.controllers import Controllers
+from tests.e2e.engine import Cluster, prepare
+from tests.e2e.kubelet import Kubelet
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +46,18 @@ def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
     client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, deadline)
     yield name
     client.delete(Ref(Kind("v1", "Namespace"), name), Deadline.after(30, "the end of the test"))
+
+
+@pytest.fixture(scope="session")
+def site_cluster(
+    control_plane: ControlPlane, client: Client, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Cluster]:
+    prepare(control_plane, client)
+    with (
+        Kubelet(client, tmp_path_factory.mktemp("kubelet"), schedules=not control_plane.has_scheduler) as kubelet,
+        Controllers(client) as controllers,
+    ):
+        running = Cluster(control_plane, client, kubelet, controllers)
+        report = running.deploy(site.bundle("preview-base", {}))
+        assert report.result == "deployed", report.error
+        yield running
