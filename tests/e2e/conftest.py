@@ -14,10 +14,14 @@ from tests.e2e.engine import Cluster, prepare
 from tests.e2e.kubelet import Kubelet
 
 
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def _need_binaries() -> None:
     if missing := missing_binaries():
         pytest.skip(f"no API server to test against: {', '.join(missing)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
+
+
+@pytest.fixture(scope="session")
+def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    _need_binaries()
     folder: Path = tmp_path_factory.mktemp("control-plane")
     with ControlPlane(folder) as running:
         yield running
@@ -49,15 +53,19 @@ def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site_cluster(
-    control_plane: ControlPlane, client: Client, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Cluster]:
-    prepare(control_plane, client)
+def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of its own, in which the base of the site's previews is deployed."""
+    _need_binaries()
     with (
-        Kubelet(client, tmp_path_factory.mktemp("kubelet"), schedules=not control_plane.has_scheduler) as kubelet,
-        Controllers(client) as controllers,
+        ControlPlane(tmp_path_factory.mktemp("site-cluster")) as plane,
+        Client.load(plane.kubeconfig) as administrator,
     ):
-        running = Cluster(control_plane, client, kubelet, controllers)
-        report = running.deploy(site.bundle("preview-base", {}))
-        assert report.result == "deployed", report.error
-        yield running
+        prepare(plane, administrator)
+        with (
+            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not plane.has_scheduler) as kubelet,
+            Controllers(administrator) as controllers,
+        ):
+            running = Cluster(plane, administrator, kubelet, controllers)
+            report = running.deploy(site.bundle("preview-base", {}))
+            assert report.result == "deployed", report.error
+            yield running
