@@ -24,6 +24,7 @@
     ├── plan.PlanError                      the cluster refuses what is planned, or it would touch what is not ours
     ├── waiting.NotReadyError               an object is doomed, or did not become ready in time
     ├── destroying.DestroyError             what is to be destroyed is not ours, or does not go
+    ├── verify.VerificationError            the running site does not answer as it has to
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind

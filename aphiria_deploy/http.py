@@ -8,6 +8,7 @@ largest size, and nothing outlasts the deadline, not even a server that sends a 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import email.utils
 import logging
 import random
@@ -15,7 +16,7 @@ import socket
 import ssl
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -50,6 +51,10 @@ class HttpFailureError(Exception):
     def __init__(self, reason: str, *, passing: bool) -> None:
         super().__init__(reason)
         self.passing = passing
+
+
+class UntrustedCertificateError(HttpFailureError):
+    """The host's certificate is not trusted, has ended, or is another host's."""
 
 
 @dataclass(frozen=True)
@@ -168,23 +173,69 @@ class Http:
         raise HttpFailureError(f"more than {REDIRECTS} redirects", passing=False)
 
     async def _sent(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
-        try:
+        with _translating(self._httpx):
             async with self._client.stream(method, url, headers={"Accept-Encoding": "identity", **headers}) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
                     if len(body) > limit:
                         raise HttpFailureError(f"an answer of more than {limit} bytes", passing=False)
-                joined = {name: ", ".join(response.headers.get_list(name)) for name in response.headers}
-                return Answer(response.status_code, joined, bytes(body), _without_query(url))
-        except (
-            self._httpx.HTTPError,
-            self._httpx.InvalidURL,
-            self._httpx.StreamError,
-            self._httpx.CookieConflict,
-        ) as error:
-            # Their messages may hold the URL with its query; what matters of them is their kind.
-            raise _translated(error) from None
+                return Answer(response.status_code, _joined(response), bytes(body), _without_query(url))
+
+
+class HttpAt:
+    """Asks hosts at one address, whatever the DNS says of their names, for as long as a block lasts.
+
+    Each request is sent once, on a connection of its own, and straight to the address, also where the environment names
+    a proxy: what answers is what is there now. A host's name is what its certificate is compared with.
+
+    Args:
+        address: An IP address or a name, without a port.
+        verified: Whether certificates are.
+        ports: The ports there, by the URL's; the same, if not given.
+    """
+
+    def __init__(self, address: str, *, verified: bool, ports: Mapping[int, int] | None = None) -> None:
+        self._address = f"[{address}]" if ":" in address else address
+        self._ports = ports or {}
+        self._httpx = _library()
+        limits = self._httpx.Limits(max_keepalive_connections=0)
+        transport = self._httpx.AsyncHTTPTransport(verify=verified, limits=limits)
+        self._client = self._httpx.AsyncClient(timeout=None, follow_redirects=False, transport=transport)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._client.aclose()
+
+    async def head(self, method: str, url: str, *, headers: Mapping[str, str], seconds: float) -> Answer:
+        """Asks once, and gives the answer without its body, which is not read.
+
+        Args:
+            method: The method.
+            url: The URL; its host is named in the handshake and in the request.
+            headers: Further headers.
+            seconds: After which an answer is not waited for any more.
+
+        Raises:
+            HttpFailureError: There is none.
+        """
+        parts = urlsplit(url)
+        _, host, port = _origin(url)
+        at = f"{self._address}:{self._ports.get(port or 0, port)}"
+        target = parts._replace(netloc=at, path=parts.path or "/", fragment="").geturl()
+        headers = {"Host": parts.netloc.rpartition("@")[2], "Accept-Encoding": "identity", **headers}
+        extensions = {"sni_hostname": host}
+        try:
+            async with asyncio.timeout(seconds):
+                with _translating(self._httpx):
+                    async with self._client.stream(method, target, headers=headers, extensions=extensions) as response:
+                        return Answer(response.status_code, _joined(response), b"", _without_query(url))
+        except TimeoutError:
+            raise HttpFailureError(f"no answer within {seconds:.1f} s", passing=True) from None
 
 
 def retry_after(text: str, now: float) -> float | None:
@@ -232,13 +283,27 @@ def _library() -> ModuleType:
     return httpx
 
 
+def _joined(response: httpx.Response) -> dict[str, str]:
+    return {name: ", ".join(response.headers.get_list(name)) for name in response.headers}
+
+
+@contextlib.contextmanager
+def _translating(library: ModuleType) -> Iterator[None]:
+    try:
+        yield
+    except (library.HTTPError, library.InvalidURL, library.StreamError, library.CookieConflict) as error:
+        # Their messages may hold the URL with its query; what matters of them is their kind.
+        raise _translated(error) from None
+
+
 def _translated(error: Exception) -> HttpFailureError:
     causes: list[BaseException] = [error]
     while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
         causes.append(cause)
     for found in causes:
         if isinstance(found, ssl.SSLCertVerificationError):
-            return HttpFailureError(f"a certificate that is not trusted ({found.verify_message})", passing=False)
+            message = f"a certificate that is not trusted ({found.verify_message})"
+            return UntrustedCertificateError(message, passing=False)
         if isinstance(found, socket.gaierror):
             return HttpFailureError(
                 f"no address for its name ({found.strerror})", passing=found.errno != socket.EAI_NONAME

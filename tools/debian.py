@@ -28,7 +28,11 @@ class Requirement:
 
 
 REQUIREMENTS: Final = (
-    Requirement("nginx-light", ("nginx",), "tests/runtime: the Api's and the WebApp's nginx configuration"),
+    Requirement(
+        "nginx-light",
+        ("nginx",),
+        "tests/runtime: the Api's and the WebApp's nginx configuration; tests/aphiria_deploy: a site that is verified",
+    ),
     Requirement("php-fpm", ("php-fpm*",), "tests/runtime: the Api behind PHP-FPM, ending without a lost request"),
     Requirement("postgresql", ("initdb", "postgres", "pg_dump"), "tests/runtime: database Jobs, backups"),
     Requirement("chromium", ("chromium",), "tests/runtime: a page that reads its configuration"),

@@ -94,9 +94,10 @@ class ImageContent:
 def digest_of_image_id(image_id: str) -> str | None:
     """Gives the digest in a container status's ``imageID``; None where there is none.
 
-    Runtimes write ``ghcr.io/a/b@sha256:…``, ``docker-pullable://a/b@sha256:…`` or ``sha256:…``.
+    Runtimes write ``ghcr.io/a/b@sha256:…``, ``docker-pullable://a/b@sha256:…``, ``sha256:…``, or 64 hex digits alone.
     """
-    digest = re.split(r"@|//", image_id)[-1]
+    last = re.split(r"@|//", image_id)[-1]
+    digest = last if ":" in last else f"sha256:{last}"
     return digest if is_digest(digest) else None
 
 
