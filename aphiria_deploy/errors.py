@@ -7,6 +7,7 @@
     │   ├── bundle.BundleError              a document is not a bundle that this version reads
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
+    │   ├── marker.WrongClusterError        this is not the cluster that was meant
     │   ├── ImageNotFoundError              the registry has no such image
     │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
     ├── UnavailableError                    exit code 5: what is needed is not available now
@@ -18,6 +19,11 @@
     │   └── RegistryContentError            the registry's answer is not what it says it is
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── lease.LockedError                   exit code 4: somebody else works on the environment
+    ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
+    ├── plan.PlanError                      the cluster refuses what is planned, or it would touch what is not ours
+    ├── waiting.NotReadyError               an object is doomed, or did not become ready in time
+    ├── destroying.DestroyError             what is to be destroyed is not ours, or does not go
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop

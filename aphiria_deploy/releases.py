@@ -65,6 +65,8 @@ class Release(
         rollback_of: The revision that it brought back.
         secrets: The versions of the Secrets that pods were given, by ``namespace/name``.
         jobs: The inputs of the Jobs of class ``once`` that are complete: they do not run again.
+        finished: When it ended; none while it runs, or where what ran it died.
+        message: Why it failed.
     """
 
     revision: int
@@ -77,6 +79,8 @@ class Release(
     rollback_of: int | None = None
     secrets: dict[str, int] = {}
     jobs: list[str] = []
+    finished: datetime | None = None
+    message: str | None = None
 
 
 def record(release: Release, namespace: str) -> Manifest:

@@ -6,6 +6,7 @@ a value of an output or of a variable, whether it is secret or not.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,20 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
-from aphiria_deploy.bundle import Bundle, EnvironmentKind, Output, RegistryLogin, SecretSpec, Variable
+from aphiria_deploy.bundle import (
+    Bundle,
+    Constant,
+    EnvironmentKind,
+    Output,
+    RegistryLogin,
+    SecretSource,
+    SecretSpec,
+    Variable,
+)
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.masked import SecretValue
 from aphiria_deploy.registry import ImageContent, Reference
-from aphiria_deploy.secrets import SecretInputs
+from aphiria_deploy.secrets import MadeSecret, SecretInputs
 
 Resolve = Callable[[Mapping[str, str]], Mapping[str, str]]
 """Gives for references, by the images' names, the same ones pinned to their digests (``registry.resolve``)."""
@@ -271,6 +281,33 @@ def settle_inputs(
     stack = StackOutputs(**{OUTPUTS[name].name: value for name, value in values.items() if name in OUTPUTS})
     secret = {name: _as_secret(value) for name, value in values.items() if name in needed}
     return Settled(stack, SecretInputs(secret, variables))
+
+
+def hidden_values(specs: Sequence[SecretSpec], made: Iterable[MadeSecret]) -> list[str]:
+    """Gives what no log and no message may show of Secrets: all their values but those that are no secrets.
+
+    Args:
+        specs: The specifications, which tell a name of a user from a password.
+        made: The Secrets.
+    """
+    sources = {(spec.namespace, spec.name): spec.keys for spec in specs}
+    hidden: list[str] = []
+    for secret in made:
+        for key, text in secret.manifest["data"].items():
+            source = sources.get((secret.ref.namespace, secret.ref.name), {}).get(key)
+            value = base64.b64decode(text).decode(errors="replace")
+            if isinstance(source, RegistryLogin):
+                hidden += [login["password"] for login in msgspec.json.decode(value)["auths"].values()]
+            elif not _is_plain(source):
+                hidden.append(value)
+    return hidden
+
+
+def _is_plain(source: SecretSource | None) -> bool:
+    if isinstance(source, Constant):
+        return True
+    schema = OUTPUTS.get(source.name) if isinstance(source, Output) else None
+    return schema is not None and schema.type != SecretValue | None
 
 
 def _outputs(

@@ -60,9 +60,18 @@ def dependencies(manifest: Mapping[str, Any]) -> list[ObjectKey]:
     Raises:
         OrderError: An entry of the annotation is not one.
     """
-    annotation = (manifest["metadata"].get("annotations") or {}).get(DEPENDS_ON, "")
-    entries = (entry.strip() for entry in annotation.split(","))
-    return [_parse(entry, ObjectKey.of(manifest)) for entry in entries if entry]
+    return references(manifest, DEPENDS_ON)
+
+
+def references(manifest: Mapping[str, Any], annotation: str) -> list[ObjectKey]:
+    """Gives the objects that an annotation of an object names, in kpt's form.
+
+    Raises:
+        OrderError: An entry is not of that form.
+    """
+    written = (manifest["metadata"].get("annotations") or {}).get(annotation, "")
+    entries = (entry.strip() for entry in written.split(","))
+    return [_parse(entry, ObjectKey.of(manifest), annotation) for entry in entries if entry]
 
 
 def waves(files: Sequence[ManifestFile]) -> list[Wave]:
@@ -95,14 +104,14 @@ def for_deletion(manifests: Iterable[Manifest]) -> list[list[Manifest]]:
     return [groups[rank] for rank in sorted(groups, reverse=True)]
 
 
-def _parse(entry: str, of: ObjectKey) -> ObjectKey:
+def _parse(entry: str, of: ObjectKey, annotation: str) -> ObjectKey:
     match entry.split("/"):
         case [group, "namespaces", namespace, kind, name] if namespace and kind and name:
             return ObjectKey(GroupKind(group, kind), namespace, name)
         case [group, kind, name] if kind and name:
             return ObjectKey(GroupKind(group, kind), "", name)
     raise OrderError(
-        f"{of}: metadata.annotations[{DEPENDS_ON}]: found {entry!r}, expected GROUP/namespaces/NAMESPACE/KIND/NAME, or "
+        f"{of}: metadata.annotations[{annotation}]: found {entry!r}, expected GROUP/namespaces/NAMESPACE/KIND/NAME, or "
         "GROUP/KIND/NAME for an object of the whole cluster"
     )
 

@@ -21,6 +21,7 @@ from aphiria_deploy.errors import (
     ServerError,
 )
 from aphiria_deploy.kube.access import Access
+from aphiria_deploy.kube.clock import Clock
 from aphiria_deploy.kube.deadline import Deadline
 from aphiria_deploy.kube.masking import masked
 from aphiria_deploy.kube.retries import Repeat, pause, worth_another_try
@@ -86,6 +87,7 @@ class Caller:
     ) -> None:
         self.access = access
         self.manners = manners or Manners()
+        self.clock = Clock()
         self._transport = Transport(access)
         self._observe = observe or (lambda _: None)
         self._warn = warn or (lambda _text, _what: None)
@@ -114,6 +116,7 @@ class Caller:
             with tries.one() as attempt:
                 answer = self._transport.send(request, attempt)
                 tries.status = answer.status
+                self.clock.told(answer.headers.get("date", ""))
                 document = _document(answer, request, secrets)
                 for warning in answer.warnings:
                     self._warn(masked(warning, secrets), request.what)

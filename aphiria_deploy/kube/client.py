@@ -6,6 +6,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Self
@@ -130,6 +131,10 @@ class Client:
     def manners(self) -> Manners:
         """How it is asked."""
         return self._caller.manners
+
+    def now(self) -> datetime:
+        """The present by the cluster's clock, which is the one that timestamps in objects are compared with."""
+        return self._caller.clock.now()
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""
@@ -445,6 +450,16 @@ class Client:
             fields=f"involvedObject.uid={metadata['uid']}",
         )
         return sorted(found.items, key=event_time)
+
+    def kind(self, group: str, name: str, deadline: Deadline) -> Kind | None:
+        """The kind of a group in the version that the server prefers; None where it serves none of it."""
+        for again in (False, True):
+            if again or not self._discovered:
+                self._discover(deadline)
+            for known in self._discovered:
+                if (known.group, known.name) == (group, name):
+                    return known
+        return None
 
     def serves(self, kind: Kind, deadline: Deadline) -> bool:
         """Whether the server knows the kind in this version: asked of it, whatever the table says."""

@@ -7,13 +7,21 @@ from pathlib import Path
 import pytest
 
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
+from apps import site
 from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
+from tests.e2e.controllers import Controllers
+from tests.e2e.engine import Cluster, prepare
+from tests.e2e.kubelet import Kubelet
+
+
+def _need_binaries() -> None:
+    if missing := missing_binaries():
+        pytest.skip(f"no API server to test against: {', '.join(missing)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
 
 
 @pytest.fixture(scope="session")
 def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    if missing := missing_binaries():
-        pytest.skip(f"no API server to test against: {', '.join(missing)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
+    _need_binaries()
     folder: Path = tmp_path_factory.mktemp("control-plane")
     with ControlPlane(folder) as running:
         yield running
@@ -42,3 +50,22 @@ def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
     client.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, deadline)
     yield name
     client.delete(Ref(Kind("v1", "Namespace"), name), Deadline.after(30, "the end of the test"))
+
+
+@pytest.fixture(scope="session")
+def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of its own, in which the base of the site's previews is deployed."""
+    _need_binaries()
+    with (
+        ControlPlane(tmp_path_factory.mktemp("site-cluster")) as plane,
+        Client.load(plane.kubeconfig) as administrator,
+    ):
+        prepare(plane, administrator)
+        with (
+            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not plane.has_scheduler) as kubelet,
+            Controllers(administrator) as controllers,
+        ):
+            running = Cluster(plane, administrator, kubelet, controllers)
+            report = running.deploy(site.bundle("preview-base", {}))
+            assert report.result == "deployed", report.error
+            yield running

@@ -6,7 +6,7 @@ They report that all is well, unless an object's annotation `ANNOTATION` says ot
 - ``not-accepted``: a Gateway, a route or a policy is refused;
 - ``not-programmed``: a Gateway has no address yet;
 - ``not-resolved``: a route's backend, or a listener's certificate, is not found;
-- ``issuing``, ``not-ready``: a certificate is on its way, or failed.
+- ``issuing``, ``not-ready``: a certificate is on its way, or failed; an issuer failed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ ADDRESS = "127.0.0.1"
 _GATEWAY = Kind("gateway.networking.k8s.io/v1", "Gateway")
 _ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute")
 _CERTIFICATE = Kind("cert-manager.io/v1", "Certificate")
+_ISSUERS = (Kind("cert-manager.io/v1", "ClusterIssuer"), Kind("cert-manager.io/v1", "Issuer"))
 _SERVICE = Kind("v1", "Service")
 _SECRET = Kind("v1", "Secret")
 _POLICIES = (
@@ -71,7 +72,7 @@ class Controllers:
 
     def _run(self) -> None:
         try:
-            kinds = [_GATEWAY, _ROUTE, _CERTIFICATE, _SERVICE, *_POLICIES]
+            kinds = [_GATEWAY, _ROUTE, _CERTIFICATE, *_ISSUERS, _SERVICE, *_POLICIES]
             watched = [Watched(kind) for kind in kinds if self._client.serves(kind, self._deadline)]
             with Watches(self._client, watched, self._deadline) as watches:
                 while True:
@@ -98,6 +99,8 @@ class Controllers:
                 self._report(item, self._gateway(item, said))
             case "HTTPRoute":
                 self._report(item, _route(item, said))
+            case "ClusterIssuer" | "Issuer":
+                self._report(item, {"conditions": [_condition(item, "Ready", said != "not-ready")]})
             case "Certificate":
                 self._report(item, self._certificate(item, said))
             case "Service" if item["spec"].get("type") == "LoadBalancer":
