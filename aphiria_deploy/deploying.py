@@ -34,6 +34,10 @@ Verify = Callable[[Client, Bundle, Deadline, Progress], None]
 """Asks the running site what it must answer; raises an `AphiriaDeployError` where an answer is wrong."""
 
 
+class NotApprovedError(AphiriaDeployError):
+    """The plan was shown, and not agreed to."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What is to be deployed, and how.

@@ -21,10 +21,14 @@
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
+    ├── deploying.NotApprovedError          the plan was shown, and not agreed to
     ├── plan.PlanError                      the cluster refuses what is planned, or it would touch what is not ours
     ├── waiting.NotReadyError               an object is doomed, or did not become ready in time
     ├── destroying.DestroyError             what is to be destroyed is not ours, or does not go
+    ├── deleting.NotGoneError               something is still there after its deletion
     ├── verify.VerificationError            the running site does not answer as it has to
+    ├── verifying.WrongImageError           pods run something else than what was planned
+    ├── verifying.NoAddressError            the Gateway has no address that could be asked
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind

@@ -21,11 +21,24 @@ def load_site(folder: Path) -> Site:
     Raises:
         InputError: There is none, its settings are not valid, or it cannot be imported.
     """
+    return _import(*_project(folder))
+
+
+def site_folder(folder: Path) -> Path:
+    """Gives the folder of the site that a folder belongs to; nothing of the site is imported.
+
+    Raises:
+        InputError: There is none, or its settings are not valid.
+    """
+    return _project(folder)[0].parent
+
+
+def _project(folder: Path) -> tuple[Path, dict[str, Any]]:
     for candidate in (folder, *folder.parents):
         project = candidate / "pyproject.toml"
         settings = _settings(project) if project.is_file() else None
         if settings is not None:
-            return _import(project, settings)
+            return project, settings
     raise InputError(
         f"{folder}: found no pyproject.toml with {_TABLE} here or above; run the command in a site's folder, "
         f'or name the site there: site = "package:attribute"'

@@ -8,6 +8,8 @@ from typing import NoReturn
 import typer
 
 from aphiria_deploy.cli.check import check
+from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
+from aphiria_deploy.cli.environment import destroy, history, list_environments, logs, rollback, status
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
 
@@ -18,8 +20,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(check)
-app.command()(synth)
+for command in (pr, local, preview_base, production, diff, status, history, logs, rollback, destroy, check, synth):
+    app.command()(command)
+app.command("list")(list_environments)
 
 
 def run() -> NoReturn:
@@ -29,6 +32,17 @@ def run() -> NoReturn:
     except AphiriaDeployError as error:
         if "--verbose" in sys.argv:
             raise
+        if _wants_json(sys.argv):
+            import json
+
+            kind = type(error).__name__
+            document = {"result": "failed", "error": {"kind": kind, "message": str(error), "exitCode": error.exit_code}}
+            sys.stdout.write(json.dumps(document, indent=2) + "\n")
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return "--output=json" in arguments or ("--output", "json") in pairs
