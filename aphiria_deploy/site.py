@@ -24,8 +24,8 @@ def load_site(folder: Path) -> Site:
     return _import(*_project(folder))
 
 
-def site_folder(folder: Path) -> Path:
-    """Gives the folder of the site that a folder belongs to; nothing of the site is imported.
+def project_folder(folder: Path) -> Path:
+    """Gives the folder of the site's project: this one, or the nearest above it. Nothing of the site is imported.
 
     Raises:
         InputError: There is none, or its settings are not valid.

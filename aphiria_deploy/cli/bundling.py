@@ -11,7 +11,7 @@ from aphiria_deploy.bundle import Bundle, EnvironmentKind
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.registry import Login, inspect, resolve
 from aphiria_deploy.settle import plan_images, require_chosen_images, require_revision, settle_images
-from aphiria_deploy.site import load_site, site_folder
+from aphiria_deploy.site import load_site, project_folder
 
 
 def read_bundle(path: Path, environment: str) -> Bundle:
@@ -56,7 +56,7 @@ def make_bundle(environment: str, images: Mapping[str, str]) -> Bundle:
     """
     from aphiria_deploy.bundle_cache import cached_bundle
 
-    folder = site_folder(Path.cwd())
+    folder = project_folder(Path.cwd())
     try:
         return cached_bundle(folder, environment, images, lambda: load_site(folder).bundle(environment, images))
     except ValueError as error:
@@ -108,4 +108,3 @@ def logins_of(outputs: Mapping[str, Any] | None, bundle: Bundle | None) -> dict[
                 username=str(outputs[source.username]), password=SecretValue(str(outputs[source.token]))
             )
     return logins
-
