@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -209,9 +210,7 @@ class _Deploy:
         specs = self._bundle.secrets
         if self._request.inputs is None:
             return kept_secrets(specs, existing)
-        versions = known.newest.secrets if known.newest else {}
-        recorded = {SecretRef(*name.split("/", 1)): version for name, version in versions.items()}
-        return make_secrets(specs, self._request.inputs, existing, recorded=recorded)
+        return make_secrets(specs, self._request.inputs, existing, recorded=known.secret_versions)
 
     def _hidden(self, planned: _Planned) -> list[str]:
         return hidden_values(self._bundle.secrets, planned.secrets)
@@ -285,7 +284,7 @@ class _Deploy:
             release,
             result=Result.FAILED if error else Result.DEPLOYED,
             jobs=sorted({*release.jobs, *executor.jobs_done}),
-            finished=self._client.now(),
+            finished=release.started + timedelta(seconds=self._phases.total),
             message=str(error) if error else None,
         )
         target = planned.plan.parent.widened(planned.plan.target) if error else planned.plan.target

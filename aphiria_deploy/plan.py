@@ -240,7 +240,7 @@ class _Planner:
         if is_job(manifest):
             return self._job(key, manifest, live)
         if key in self._wanted.secrets:
-            return self._secret(key, manifest, live)
+            return secret_step(manifest, live)
         return self._object(key, manifest, live)
 
     def _refuse_what_is_not_ours(self, key: ObjectKey, live: Manifest) -> None:
@@ -310,21 +310,6 @@ class _Planner:
             )
         return error
 
-    def _secret(self, key: ObjectKey, manifest: Manifest, live: Manifest | None) -> Step:
-        if live is None:
-            return Step(key, Action.CREATE, manifest)
-        changes = field_changes(_only_ours(live, manifest), manifest)
-        adopts = not is_ours(live)
-        return Step(
-            key,
-            Action.UPDATE if changes or adopts else Action.NOTHING,
-            manifest,
-            live,
-            force=True,
-            adopts=adopts,
-            changes=changes,
-        )
-
     def _job(self, key: ObjectKey, manifest: Manifest, live: Manifest | None) -> Step:
         decision = _without_asking(manifest, self._jobs, self._live, self._circumstances)
         outcome = self._tried.get(key)
@@ -359,6 +344,17 @@ class _Planner:
         differs = template_difference(live, manifest) if live else ""
         same = outcome.error is None and not (live and _template_changes(live, outcome.get()))
         return decide(live, job_class(manifest), same_template=same, differs=differs)
+
+
+def secret_step(manifest: Manifest, live: Manifest | None) -> Step:
+    """Plans a Secret: what it holds is known, so the server need not be asked, and no value is sent twice."""
+    key = ObjectKey.of(manifest)
+    if live is None:
+        return Step(key, Action.CREATE, manifest)
+    changes = field_changes(_only_ours(live, manifest), manifest)
+    adopts = not is_ours(live)
+    action = Action.UPDATE if changes or adopts else Action.NOTHING
+    return Step(key, action, manifest, live, force=True, adopts=adopts, changes=changes)
 
 
 def _without_asking(

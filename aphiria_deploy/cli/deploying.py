@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -15,11 +16,15 @@ from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import progress
 from aphiria_deploy.deploying import Report, Request, deploy
-from aphiria_deploy.errors import AphiriaDeployError, Errors, InputError
+from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan
 from aphiria_deploy.registry import Login, inspect
+from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
+
+if TYPE_CHECKING:
+    from aphiria_deploy.applying_secrets import Made
 
 _PROBE_SECONDS = 15.0
 
@@ -74,16 +79,11 @@ def run(options: Options) -> Report:
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation), progress() as shown:
         settled = _settle(options)
-        inputs = settle_inputs(
-            settled.bundle.secrets,
-            settled.stack.outputs if _needs_stack(settled.bundle) else None,
-            os.environ,
-            where=settled.stack.label,
-        )
+        inputs = _inputs(settled)
         with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
             request = Request(
                 bundle=settled.bundle,
-                inputs=inputs.secrets,
+                inputs=inputs,
                 commit=options.commit,
                 take_over=options.take_over,
                 plan_only=options.plan_only,
@@ -93,6 +93,28 @@ def run(options: Options) -> Report:
                 wait_for_lock=options.wait_for_lock,
             )
             return deploy(client, request, shown, cancellation)
+
+
+def make_secrets(options: Options) -> list[Made]:
+    """Makes an environment's Secrets alone.
+
+    Raises:
+        AphiriaDeployError: It could not be done.
+    """
+    from aphiria_deploy.applying_secrets import apply_secrets
+
+    cancellation = Cancellation()
+    with cancelled_by_signals(cancellation):
+        settled = _settle(replace(options, plan_only=True))
+        inputs = _inputs(settled)
+        with Client(settled.access) as client:
+            deadline = Deadline.after(options.timeout, f"the Secrets of {options.environment}", cancellation)
+            return apply_secrets(client, settled.bundle, inputs, deadline, cancellation)
+
+
+def _inputs(settled: _Settled) -> SecretInputs:
+    outputs = settled.stack.outputs if needed_outputs(settled.bundle.secrets) else None
+    return settle_inputs(settled.bundle.secrets, outputs, os.environ, where=settled.stack.label).secrets
 
 
 def _settle(options: Options) -> _Settled:
@@ -148,10 +170,6 @@ def _logins(options: Options, stack: Stack, bundle: Bundle) -> Mapping[str, Logi
     return {}
 
 
-def _needs_stack(bundle: Bundle) -> bool:
-    return bool(needed_outputs(bundle.secrets))
-
-
 def _verify(options: Options, logins: Mapping[str, Login]) -> Callable[..., None]:
     from aphiria_deploy.verifying import verifier
 
@@ -175,8 +193,3 @@ def _approval(options: Options) -> Callable[[Plan], bool]:
         return True
 
     return approve
-
-
-def failure(error: AphiriaDeployError, environment: str) -> dict[str, object]:
-    """What became of a deploy that could not be begun, as data."""
-    return {"environment": environment, "result": "failed", "error": showing.error_data(error)}
