@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.connecting import Stack, Where, connect
-from aphiria_deploy.cli.terminal import progress
+from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.deploying import Report, Request, deploy
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
@@ -87,7 +84,7 @@ def run(options: Options) -> Report:
                 commit=options.commit,
                 take_over=options.take_over,
                 plan_only=options.plan_only,
-                approve=_approval(options),
+                approve=_approval(options, shown),
                 verify=_verify(options, settled.logins),
                 timeout=options.timeout,
                 wait_for_lock=options.wait_for_lock,
@@ -179,15 +176,15 @@ def _verify(options: Options, logins: Mapping[str, Login]) -> Callable[..., None
     return verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
 
 
-def _approval(options: Options) -> Callable[[Plan], bool]:
+def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:
     """Shows the plan; asks on a terminal, unless it is agreed to already."""
 
     def approve(plan: Plan) -> bool:
-        typer.echo(showing.plan_text(plan, options.environment), err=True)
+        shown.note(showing.plan_text(plan, options.environment))
         if options.yes:
             return True
-        if sys.stdin.isatty() and sys.stderr.isatty():
-            return typer.confirm(f"Deploy {options.environment}?", err=True)
+        if is_watched():
+            return shown.ask(f"Deploy {options.environment}?")
         if options.environment in {"production", "preview-base"}:
             raise InputError(f"{options.environment}: found nobody to ask, expected --yes: others depend on it")
         return True

@@ -7,13 +7,22 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+import typer
 
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.progress import Progress
 
 if TYPE_CHECKING:
     from rich.live import Live
+
+
+class Shown(Progress, Protocol):
+    """Progress that somebody sees, and may be asked about."""
+
+    def ask(self, question: str) -> bool:
+        """Asks whoever sits at the terminal."""
 
 
 class Plain:
@@ -43,6 +52,10 @@ class Plain:
     def note(self, text: str) -> None:
         """Something that is to be known."""
         self._print(text)
+
+    def ask(self, question: str) -> bool:
+        """Asks whoever sits at the terminal."""
+        return typer.confirm(question, err=True)
 
     def _print(self, text: str) -> None:
         with self._lock:
@@ -88,6 +101,14 @@ class Moving:
         """Something that is to be known."""
         self._live.console.print(text, highlight=False, markup=False, style="yellow")
 
+    def ask(self, question: str) -> bool:
+        """Asks whoever sits at the terminal; nothing moves meanwhile."""
+        self._live.stop()
+        try:
+            return typer.confirm(question, err=True)
+        finally:
+            self._live.start()
+
     def __rich__(self) -> object:
         """What is shown now: the phase, and what each object waits for."""
         from rich.table import Table
@@ -102,8 +123,13 @@ class Moving:
         return table
 
 
+def is_watched() -> bool:
+    """Whether somebody sits at the terminal who can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
 @contextmanager
-def progress(stream: TextIO = sys.stderr) -> Iterator[Progress]:
+def progress(stream: TextIO = sys.stderr) -> Iterator[Shown]:
     """Gives what shows progress on a stream."""
     if not stream.isatty():
         yield Plain(stream)

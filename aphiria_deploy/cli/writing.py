@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import typer
-
 from aphiria_deploy import bundle as bundles
 from aphiria_deploy import deploying, destroying
 from aphiria_deploy.cli import showing
 from aphiria_deploy.cli.connecting import Stack, Where, connect
-from aphiria_deploy.cli.terminal import progress
+from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
 from aphiria_deploy.plan import Plan
-from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import inspect
 from aphiria_deploy.rolling_back import roll_back as go_back
 from aphiria_deploy.state import State
@@ -52,12 +48,12 @@ def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: b
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-
-    def approve(plan: Plan) -> bool:
-        typer.echo(showing.plan_text(plan, how.environment), err=True)
-        return _agreed(how, f"Roll {how.environment} back?")
-
     with _working(how) as (client, shown, cancellation):
+
+        def approve(plan: Plan) -> bool:
+            shown.note(showing.plan_text(plan, how.environment))
+            return _agreed(how, shown, f"Roll {how.environment} back?")
+
         known = State(client).of(how.environment, Deadline.after(_READ_SECONDS, "reading the releases", cancellation))
         if known.newest is None:
             raise InputError(
@@ -85,7 +81,7 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
         raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
     bundle = bundles.read(bundle_file) if bundle_file else None
     with _working(how) as (client, shown, cancellation):
-        if not _agreed(how, f"Destroy {how.environment} in {client.access.where}?"):
+        if not _agreed(how, shown, f"Destroy {how.environment} in {client.access.where}?"):
             raise deploying.NotApprovedError(
                 f"{how.environment}: the destruction was not agreed to; nothing was changed"
             )
@@ -96,18 +92,16 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
 
 
 @contextmanager
-def _working(how: How) -> Iterator[tuple[Client, Progress, Cancellation]]:
+def _working(how: How) -> Iterator[tuple[Client, Shown, Cancellation]]:
     access = connect(how.where, Stack(how.where, None), local=how.environment == "local")
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation), progress() as shown, Client(access) as client:
         yield client, shown, cancellation
 
 
-def _agreed(how: How, question: str) -> bool:
+def _agreed(how: How, shown: Shown, question: str) -> bool:
     """Asks on a terminal; elsewhere what was named was meant."""
-    if how.yes or not (sys.stdin.isatty() and sys.stderr.isatty()):
-        return True
-    return typer.confirm(question, err=True)
+    return how.yes or not is_watched() or shown.ask(question)
 
 
 def _digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
