@@ -76,7 +76,7 @@ UV_COMPILE = env -u UV_FIND_LINKS -u UV_CONFIG_FILE .cache/uv/bin/uv pip compile
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: .cache/uv/.version-$(UV_VERSION) ## resolve the dependencies again, Python's and npm's
-	$(UV_COMPILE) pyproject.toml --extra deploy --group dev --output-file requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --extra deploy --extra cluster --group dev --output-file requirements-dev.lock
 	$(UV_COMPILE) --group pyproject.toml:checkov --output-file requirements-checkov.lock
 	$(MAKE) --no-print-directory env
 	$(BIN)/python -m tools.node $(if $(UPGRADE),update,install) --package-lock-only
