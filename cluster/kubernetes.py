@@ -40,7 +40,10 @@ class Cluster:
 
 def local_cluster(settings: LocalSettings) -> Cluster:
     """A cluster that is there already: the kubeconfig's of the machine."""
-    return Cluster(k8s.Provider(names.CLUSTER, k8s.ProviderArgs(context=settings.context)))
+    # What is on it may be older than this stack's state, which somebody's next machine does not have.
+    return Cluster(
+        k8s.Provider(names.CLUSTER, k8s.ProviderArgs(context=settings.context, upsert_existing_objects=True))
+    )
 
 
 def digitalocean_cluster(

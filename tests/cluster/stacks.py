@@ -26,16 +26,16 @@ KUBECONFIG = "apiVersion: v1\nkind: Config\n"
 OFFERED = ["1.35.1-do.0", "1.34.2-do.9", "1.34.2-do.10", "1.33.6-do.1"]
 
 SECRETS = {
-    "postgresqlAdminPassword": "the password",
-    "ghcrToken": "the registry's token",
-    "digitaloceanDnsToken": "the solver's token",
-    "backupAccessKeyId": "the key's ID",
-    "backupSecretAccessKey": "the key",
+    "postgresqlAdminPassword": "password-of-the-admin",
+    "ghcrToken": "token-of-the-registry",
+    "digitaloceanDnsToken": "token-of-the-solver",
+    "backupAccessKeyId": "id-of-the-key",
+    "backupSecretAccessKey": "key-of-the-bucket",
 }
 FROM_ESC = {"vpcUuid": "5a4981aa-9653-4bd1-bef5-d6bff52042e4", **SECRETS}
 """What the ESC environment adds to a stack's file."""
 
-_UNKNOWN = rpc.UNKNOWN
+STACKS = ("local", "preview-base", "production", "preview-base-dns", "production-dns")
 
 
 @dataclass
@@ -45,7 +45,7 @@ class Registered:
     Attributes:
         type: Its type's token.
         name: Its name in the program.
-        inputs: Its inputs, with ``rpc.UNKNOWN`` for what is not known yet, and secrets as they travel.
+        inputs: Its inputs, with Pulumi's `Unknown` for what is not known yet, and secrets as they travel.
         request: All that was said.
         read: Whether it is only read.
     """
@@ -87,14 +87,14 @@ class _Monitor(MockMonitor):
         super().__init__(mocks)
         self._run = run
 
-    def RegisterResource(self, request: Any) -> Any:
+    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         if request.type != "pulumi:pulumi:Stack":
             self._record(request, request.object, read=False)
-        return super().RegisterResource(request)
+        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
 
-    def ReadResource(self, request: Any) -> Any:
+    def ReadResource(self, request: Any) -> Any:  # noqa: N802 - gRPC's name
         self._record(request, request.properties, read=True)
-        return super().ReadResource(request)
+        return super().ReadResource(request)  # type: ignore[no-untyped-call]
 
     def _record(self, request: Any, inputs: Any, *, read: bool) -> None:
         key = request.type, request.name
@@ -149,6 +149,9 @@ def configuration(stack: str, **changed: Any) -> tuple[dict[str, Any], list[str]
         if key.startswith(prefix)
     }
     found |= FROM_ESC if "environment" in document else {}
+    if stack.startswith("preview-base"):
+        # Previews are not backed up.
+        found = {key: value for key, value in found.items() if not key.startswith("backup")}
     found |= {"address": ADDRESS} if stack.endswith("-dns") else {}
     found |= changed
     return {key: value for key, value in found.items() if value is not None}, list(SECRETS)
@@ -164,10 +167,9 @@ def run_stack(stack: str, *, preview: bool = False, offered: list[str] | None = 
         {f"{PROJECT}:{key}": value for key, value in found.items()}, [f"{PROJECT}:{key}" for key in encrypted]
     )
 
-    @pulumi.runtime.test
+    @pulumi.runtime.test  # type: ignore[untyped-decorator]
     def body() -> pulumi.Output[None]:
-        root = get_root_resource()
-        assert root is not None
+        root: Any = get_root_resource()
         root.outputs = {}
         program.run()
         return pulumi.Output.from_input(_describe(root.outputs, run))
@@ -194,4 +196,5 @@ def plain(value: Any) -> Any:
 
 
 def is_unknown(value: Any) -> bool:
-    return value is _UNKNOWN or value == _UNKNOWN
+    """Whether a value is not known yet."""
+    return isinstance(value, pulumi.output.Unknown)
