@@ -27,10 +27,14 @@ def render(chart: str, values: dict[str, Any], tmp_path: Path) -> list[dict[str,
         pytest.skip(f"no helm to test with: not at {HELM}; `make helm` brings it, HELM=FILE names another")
     file = tmp_path / "values.json"
     file.write_text(json.dumps(values), encoding="utf-8")
-    command = [HELM, "template", chart, CHARTS / chart, "--namespace", "n", "--values", file, "--include-crds"]
+    command = [str(HELM), "template", chart, str(CHARTS / chart), "--namespace", "n", "--values", str(file)]
     environment = {"HOME": str(tmp_path), "PATH": os.environ["PATH"]}
     done = subprocess.run(
-        [*command, "--kube-version", "1.34.0"], capture_output=True, text=True, check=False, env=environment
+        [*command, "--include-crds", "--kube-version", "1.34.0"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr
     return [document for document in yaml.safe_load_all(done.stdout) if document]
