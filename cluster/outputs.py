@@ -5,7 +5,7 @@ from __future__ import annotations
 import pulumi
 
 from cluster.kubernetes import Cluster
-from cluster.settings import ClusterSettings, LocalSettings
+from cluster.settings import ClusterSettings, DnsSettings, LocalSettings
 
 
 def export_local(settings: LocalSettings) -> None:
@@ -32,3 +32,10 @@ def export_cluster(settings: ClusterSettings, cluster: Cluster) -> None:
     if settings.backup_access_key_id and settings.backup_secret_access_key:
         pulumi.export("backupAccessKeyId", settings.backup_access_key_id.value)
         pulumi.export("backupSecretAccessKey", settings.backup_secret_access_key.value)
+
+
+def export_records(settings: DnsSettings) -> None:
+    """Exports the names, for whoever waits until they lead to the address."""
+    pulumi.export("zone", settings.zone)
+    pulumi.export("address", settings.address)
+    pulumi.export("names", [settings.zone if name == "@" else f"{name}.{settings.zone}" for name in settings.records])

@@ -12,7 +12,7 @@ from pulumi.runtime import config
 from cluster.dns import add_records
 from cluster.kubernetes import Cluster, digitalocean_cluster, local_cluster
 from cluster.options import Options
-from cluster.outputs import export_cluster, export_local
+from cluster.outputs import export_cluster, export_local, export_records
 from cluster.reading import SettingsError, keys, read
 from cluster.releases import add_releases
 from cluster.settings import KINDS, ClusterSettings, DnsSettings, LocalSettings, Settings
@@ -70,6 +70,7 @@ def build(settings: Settings, stack: str) -> None:
             export_cluster(settings, cluster)
         case DnsSettings():
             add_records(settings, _digitalocean(), Options(settings.imports, protect=settings.protect))
+            export_records(settings)
 
 
 def _digitalocean() -> digitalocean.Provider:

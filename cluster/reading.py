@@ -74,9 +74,7 @@ def read(kind: type[S], found: Mapping[str, Any], secret_keys: Collection[str], 
             except ValueError as error:
                 problems.append(f"{key}: {error}")
         elif each.default is MISSING and each.default_factory is MISSING:
-            problems.append(
-                f"{key}: found none, expected {_described(hints[each.name])}: {_how_to_set(key, hints[each.name])}"
-            )
+            problems.append(f"{key}: found none, expected {_described(hints[each.name])}: {_hint(key, each, hints)}")
     for key in sorted(found.keys() - known.keys()):
         close = difflib.get_close_matches(key, known, 1)
         hint = f"did you mean {close[0]}?" if close else f"expected one of {', '.join(known)}"
@@ -180,5 +178,6 @@ def _described(kind: Any) -> str:
     return "a secret" if kind is Secret else _KINDS[_plain(kind)][1]
 
 
-def _how_to_set(key: str, kind: Any) -> str:
-    return f"pulumi config set {'--secret ' if kind is Secret else ''}{key} …, or in the stack's ESC environment"
+def _hint(key: str, field: Field[Any], hints: Mapping[str, Any]) -> str:
+    secret = "--secret " if _plain(hints[field.name]) is Secret else ""
+    return str(field.metadata.get("hint", f"pulumi config set {secret}{key} …, or in the stack's ESC environment"))

@@ -199,7 +199,11 @@ class DnsSettings:
     kind: str
     zone: str
     records: tuple[str, ...]
-    address: str
+    address: str = field(
+        metadata={
+            "hint": "`aphiria-deploy preview-base` and `production` wait for it; `cluster up STACK --address A` sets it"
+        }
+    )
     ttl: int = 300
     protect: bool = True
     imports: Mapping[str, str] = field(default_factory=dict)

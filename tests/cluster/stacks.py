@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,15 @@ def configuration(stack: str, **changed: Any) -> tuple[dict[str, Any], list[str]
         stack: The stack.
         changed: Keys to set, and such to leave out where the value is None.
     """
-    document = yaml.safe_load((FOLDER / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8"))
+    found = from_file(stack, FOLDER / f"Pulumi.{stack}.yaml")
+    found |= {"address": ADDRESS} if stack.endswith("-dns") else {}
+    found |= changed
+    return {key: value for key, value in found.items() if value is not None}, list(SECRETS)
+
+
+def from_file(stack: str, file: Path) -> dict[str, Any]:
+    """What a stack's file has, and its ESC environment."""
+    document = yaml.safe_load(file.read_text(encoding="utf-8"))
     prefix = f"{PROJECT}:"
     found = {
         key.removeprefix(prefix): value if isinstance(value, str) else json.dumps(value)
@@ -152,16 +160,25 @@ def configuration(stack: str, **changed: Any) -> tuple[dict[str, Any], list[str]
     if stack.startswith("preview-base"):
         # Previews are not backed up.
         found = {key: value for key, value in found.items() if not key.startswith("backup")}
-    found |= {"address": ADDRESS} if stack.endswith("-dns") else {}
-    found |= changed
-    return {key: value for key, value in found.items() if value is not None}, list(SECRETS)
+    return found
 
 
 def run_stack(stack: str, *, preview: bool = False, offered: list[str] | None = None, **changed: Any) -> Run:
-    """Runs the program for a stack, and waits for all that it started."""
+    """Runs the program for a stack as its file has it, and waits for all that it started."""
+    return run_program(stack, *configuration(stack, **changed), preview=preview, offered=offered)
+
+
+def run_program(
+    stack: str,
+    found: Mapping[str, Any],
+    encrypted: Collection[str],
+    *,
+    preview: bool = False,
+    offered: list[str] | None = None,
+) -> Run:
+    """Runs the program with a configuration, and waits for all that it started."""
     run = Run()
     mocks = _Mocks(run, offered or OFFERED, preview=preview)
-    found, encrypted = configuration(stack, **changed)
     pulumi.runtime.set_mocks(mocks, PROJECT, stack, preview, monitor=_Monitor(mocks, run))
     pulumi.runtime.set_all_config(
         {f"{PROJECT}:{key}": value for key, value in found.items()}, [f"{PROJECT}:{key}" for key in encrypted]

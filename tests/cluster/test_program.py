@@ -290,6 +290,13 @@ def test_a_record_for_each_name_points_at_the_address(stack: str) -> None:
         assert record == {"domain": "aphiria.com", "type": "A", "name": name, "value": ADDRESS, "ttl": 300}
 
 
+def test_the_names_are_an_output_of_their_stack() -> None:
+    outputs = run_stack("production-dns").outputs
+    assert outputs["names"] == ["aphiria.com", "www.aphiria.com", "api.aphiria.com"]
+    assert run_stack("preview-base-dns").outputs["names"] == ["*.pr.aphiria.com", "*.pr-api.aphiria.com"]
+    assert outputs["address"] == ADDRESS
+
+
 @pytest.mark.parametrize("stack", ["preview-base-dns", "production-dns"])
 @pytest.mark.parametrize("address", [None, "", "pending", "10.244.0.7", "127.0.0.1", "2001:db8::1", "0.0.0.0"])
 def test_no_records_without_a_real_address(stack: str, address: str | None) -> None:
