@@ -34,7 +34,7 @@ class Record(msgspec.Struct, frozen=True, rename="camel", tag=FORMAT, tag_field=
         tree: The hash of what that commit holds: a merge that holds the same is the same site.
         bundle: The bundle's hash.
         images: The images with their digests, by name.
-        run: The workflow's run, whose artifacts have the bundle.
+        run: The workflow's run that deployed it, whose artifacts have the approval and the bundle.
     """
 
     environment: str
