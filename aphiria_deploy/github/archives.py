@@ -22,7 +22,7 @@ from aphiria_deploy.diagnosis.redaction import redact
 from aphiria_deploy.errors import AphiriaDeployError, ImageContentError, InputError
 from aphiria_deploy.fields import one_line
 from aphiria_deploy.registry.client import CONFIG_BYTES, DEPTH, DOCUMENTS, MANIFEST_BYTES
-from aphiria_deploy.registry.content import CONFIGS, Document, MalformedError, revision_and_platform
+from aphiria_deploy.registry.content import CONFIGS, REVISION, Document, MalformedError, revision_and_platform
 from aphiria_deploy.registry.login import Login
 from aphiria_deploy.registry.reference import Reference, is_digest, is_loopback
 
@@ -58,8 +58,8 @@ class Archive:
         for revision in self.revisions:
             if revision != commit:
                 raise ImageContentError(
-                    f"{self.path.name}: found an image built from {revision or 'no commit that it tells'}, expected one "
-                    f"that was built from {commit}, by its label org.opencontainers.image.revision"
+                    f"{self.path.name}: found an image built from {revision or 'no commit that it tells'}, expected "
+                    f"one that was built from {commit}, by its label {REVISION}"
                 )
 
 
@@ -135,7 +135,8 @@ class _Reading:
             config = document.config()
             if config.media_type not in CONFIGS:
                 raise ImageContentError(
-                    f"{self._path.name}: found a manifest whose configuration is {config.media_type!r}, expected an image"
+                    f"{self._path.name}: found a manifest whose configuration is {config.media_type!r}, expected an "
+                    "image"
                 )
             return [revision_and_platform(_object(self._blob(config.digest, CONFIG_BYTES), config.digest))[0]]
         children = document.children()
