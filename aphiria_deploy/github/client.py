@@ -23,6 +23,7 @@ from aphiria_deploy.github.models import (
     Environment,
     Issue,
     Label,
+    Numbered,
     Permission,
     PublicKey,
     PullRequest,
@@ -294,6 +295,14 @@ class GitHub:
         self._transport.write("POST", f"{self._base}/code-scanning/sarifs", body, repeatable=True)
 
     # Accounts
+
+    def user_id(self, login: str) -> int:
+        """The number of a user."""
+        return self._transport.get(f"/users{path_of(login)}", Numbered).id
+
+    def team_id(self, organization: str, slug: str) -> int:
+        """The number of an organization's team."""
+        return self._transport.get(f"/orgs{path_of(organization)}/teams{path_of(slug)}", Numbered).id
 
     def login(self) -> str:
         """The account that the token acts for; a workflow's own token cannot be asked, and is GitHub Actions'."""

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from aphiria_deploy.github.difference import Difference
 from aphiria_deploy.github.engine import Diagnosed, Phase, ReceiptLine
@@ -181,26 +180,9 @@ def _diagnosis(diagnosis: Diagnosed) -> Iterator[Section]:
         lines.append(f"what to do: {diagnosis.hint}")
     yield block("Why", lines, is_open=True)
     if diagnosis.events:
-        yield block(f"Last events ({len(diagnosis.events)})", map(_entry, diagnosis.events))
+        yield block(f"Last events ({len(diagnosis.events)})", diagnosis.events)
     for log in diagnosis.logs:
-        title, lines = _log(log)
-        yield block(title, lines)
-
-
-def _entry(event: Any) -> str:
-    if not isinstance(event, dict):
-        return str(event)
-    return " ".join(str(event[key]) for key in ("last", "type", "reason", "object", "message") if event.get(key))
-
-
-def _log(log: Any) -> tuple[str, list[str]]:
-    if not isinstance(log, dict):
-        return "Log", str(log).splitlines()
-    source = log.get("source")
-    words = [str(word) for word in source.values() if isinstance(word, str)] if isinstance(source, dict) else [source]
-    lines = log.get("lines")
-    title = " ".join(str(word) for word in words if word)
-    return f"Log {title}".strip(), [str(line) for line in lines] if isinstance(lines, list) else []
+        yield block(f"Log of {log.pod}, container {log.container}", log.lines)
 
 
 def _receipt(receipt: Sequence[ReceiptLine]) -> Section:

@@ -153,7 +153,7 @@ def finish(github: Deployments, deployment: Deployment, report: DeployReport | N
         AphiriaDeployError: One of GitHub's.
     """
     if report is None or not report.healthy:
-        reason = report.diagnosis.message if report and report.diagnosis else "the deploy ended without a report"
+        reason = report.reason if report else "the deploy ended without a report"
         github.set_status(deployment.id, "failure", description=reason, log_url=log_url)
         return
     url = report.urls.get("web", "")

@@ -9,16 +9,13 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from aphiria_deploy.errors import AphiriaDeployError, InputError, UnavailableError
-
-DIFFERENCES: Final = 3
-"""The exit code of ``drift`` and ``diff`` where there is a difference."""
 
 _COMMAND: Final = (sys.executable, "-c", "from aphiria_deploy.cli.main import run; run()")
 _T = TypeVar("_T")
@@ -35,6 +32,14 @@ class Phase(_Reported, frozen=True):
     seconds: float
 
 
+class LogTail(_Reported, frozen=True):
+    """The last lines of a container's log."""
+
+    pod: str = ""
+    container: str = ""
+    lines: list[str] = []
+
+
 class Diagnosed(_Reported, frozen=True):
     """Why a deploy failed: the cause in one line, what to do, the last events and lines of logs."""
 
@@ -43,8 +48,20 @@ class Diagnosed(_Reported, frozen=True):
     reason: str = ""
     message: str = ""
     hint: str = ""
-    events: list[Any] = []
-    logs: list[Any] = []
+    events: list[str] = []
+    logs: list[LogTail] = []
+
+
+class Problem(_Reported, frozen=True, rename="camel"):
+    """An error that a command ended with.
+
+    Attributes:
+        message: What it is about, what was found and expected, what to do.
+        exit_code: The command's exit code.
+    """
+
+    message: str
+    exit_code: int = 1
 
 
 class DeployReport(_Reported, frozen=True):
@@ -52,10 +69,10 @@ class DeployReport(_Reported, frozen=True):
 
     environment: str
     result: str
+    error: Problem | None = None
     revision: int | None = None
     urls: dict[str, str] = {}
     images: dict[str, str] = {}
-    changes: dict[str, Any] = {}
     phases: list[Phase] = []
     seconds: float = 0.0
     diagnosis: Diagnosed | None = None
@@ -64,6 +81,13 @@ class DeployReport(_Reported, frozen=True):
     def healthy(self) -> bool:
         """Whether what was asked for runs, and answers."""
         return self.result in {"deployed", "unchanged"}
+
+    @property
+    def reason(self) -> str:
+        """Why it is not healthy, in a line."""
+        if self.diagnosis and self.diagnosis.message:
+            return self.diagnosis.message
+        return self.error.message if self.error else self.result
 
 
 class ReceiptLine(_Reported, frozen=True):
@@ -80,7 +104,7 @@ class DestroyReport(_Reported, frozen=True):
     environment: str
     result: str
     receipt: list[ReceiptLine] = []
-    diagnosis: Diagnosed | None = None
+    error: Problem | None = None
 
     @property
     def clean(self) -> bool:
@@ -88,18 +112,20 @@ class DestroyReport(_Reported, frozen=True):
         return self.result in {"destroyed", "absent"} and all(line.gone for line in self.receipt)
 
 
-class LiveEnvironment(_Reported, frozen=True):
+class LiveEnvironment(_Reported, frozen=True, rename="camel"):
     """An environment that a cluster remembers.
 
     Attributes:
         environment: Its name.
-        created: When its first release was.
-        deployed: When its last release was.
+        age_seconds: How long ago its last release was begun; none where that is not known.
     """
 
     environment: str
-    created: datetime | None = None
-    deployed: datetime | None = None
+    age_seconds: float | None = None
+
+    def deployed(self, now: datetime) -> datetime | None:
+        """When its last release was begun."""
+        return now - timedelta(seconds=self.age_seconds) if self.age_seconds is not None else None
 
 
 class EnvironmentList(_Reported, frozen=True):
@@ -154,11 +180,18 @@ class CommandEngine:
         options: Options of every command: ``--kubeconfig``, ``--outputs``.
         command: What runs ``aphiria-deploy``.
         timeout: Seconds after which a command that does not end by itself is ended.
+        wait_for_lock: How long a destroy waits for a deploy that still runs: ``10m``.
     """
 
     def __init__(
-        self, options: Sequence[str] = (), *, command: Sequence[str] = _COMMAND, timeout: float = 1800.0
+        self,
+        options: Sequence[str] = (),
+        *,
+        command: Sequence[str] = _COMMAND,
+        timeout: float = 1800.0,
+        wait_for_lock: str = "",
     ) -> None:
+        self._wait_for_lock = wait_for_lock
         self._options = tuple(options)
         self._command = tuple(command)
         self._timeout = timeout
@@ -166,21 +199,22 @@ class CommandEngine:
     def deploy(self, environment: str, bundle: Path, commit: str) -> DeployReport:
         """Deploys a bundle."""
         target = ("pr", environment.removeprefix("pr-")) if environment.startswith("pr-") else (environment,)
-        return self._ask((*target, "--bundle", str(bundle), "--commit", commit, "--yes"), DeployReport, {0, 1, 2})
+        return self._ask((*target, "--bundle", str(bundle), "--commit", commit, "--yes"), DeployReport)
 
     def destroy(self, environment: str) -> DestroyReport:
         """Removes a preview."""
-        return self._ask(("destroy", environment, "--yes"), DestroyReport, {0, 1})
+        waiting = ("--wait-for-lock", self._wait_for_lock) if self._wait_for_lock else ()
+        return self._ask(("destroy", environment, "--yes", *waiting), DestroyReport)
 
     def environments(self) -> list[LiveEnvironment]:
         """The environments that the cluster remembers."""
-        return self._ask(("list",), EnvironmentList, {0}).environments
+        return self._ask(("list",), EnvironmentList).environments
 
     def drift(self, environment: str) -> DriftReport:
         """What departed from the last release."""
-        return self._ask(("drift", environment), DriftReport, {0, DIFFERENCES})
+        return self._ask(("drift", environment), DriftReport)
 
-    def _ask(self, arguments: Sequence[str], kind: type[_T], codes: set[int]) -> _T:
+    def _ask(self, arguments: Sequence[str], kind: type[_T]) -> _T:
         command = " ".join(("aphiria-deploy", *arguments))
         try:
             ended = subprocess.run(  # noqa: S603 - our own command, no shell
@@ -195,20 +229,35 @@ class CommandEngine:
             ) from None
         except OSError as error:
             raise EngineError(f"{command}: {error.strerror}; expected a command that runs") from error
-        if ended.returncode not in codes or not ended.stdout.strip():
-            raise _ended(ended.returncode, command)
-        try:
-            return msgspec.json.decode(ended.stdout, type=kind)
-        except (msgspec.MsgspecError, UnicodeError) as error:
-            raise EngineError(f"{command}: {error}; expected its report in JSON on stdout") from error
+        return _read(ended.stdout, ended.returncode, kind, command)
 
 
 class EngineError(AphiriaDeployError):
-    """The deploy engine ended without its report; what it said is above, on stderr."""
+    """The deploy engine ended without its report."""
 
 
-def _ended(code: int, command: str) -> AphiriaDeployError:
-    message = f"{command}: found the exit code {code} and no report; what it said stands above"
+class _Head(_Reported, frozen=True):
+    """What every report has; one without an environment is of a command that could not be begun."""
+
+    result: str = ""
+    environment: str | None = None
+    error: Problem | None = None
+
+
+def _read(document: bytes, code: int, kind: type[_T], command: str) -> _T:
+    try:
+        head = msgspec.json.decode(document, type=_Head)
+        if head.error and head.environment is None:
+            raise _ended(code, f"{command}: {head.error.message}")
+        return msgspec.json.decode(document, type=kind)
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        found = f"found the exit code {code} and no report"
+        raise _ended(
+            code or 1, f"{command}: {found}, expected one in JSON; what it said stands above: {error}"
+        ) from error
+
+
+def _ended(code: int, message: str) -> AphiriaDeployError:
     if code == InputError.exit_code:
         return InputError(message)
     return UnavailableError(message) if code == UnavailableError.exit_code else EngineError(message)

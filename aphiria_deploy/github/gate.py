@@ -76,7 +76,7 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
     if pull is None:
         reason = "its commit is no open pull request's newest: closed, or pushed to since"
         return Gated(Decision(Gate.CLOSED, reason), None)
-    decision = gate_for(_people(github, pull, build))
+    decision = _guarded(github, gate_for(_people(github, pull, build)))
     if decision.gate is Gate.CLOSED:
         return Gated(decision, None)
     try:
@@ -165,6 +165,18 @@ def _require_build(build: WorkflowRun) -> None:
             f"run {build.id}: found {' of '.join(map(str, found))}, expected {' of '.join(wanted)}: nothing else "
             "builds previews"
         )
+
+
+def _guarded(github: GitHub, decision: Decision) -> Decision:
+    """An environment that nobody reviews is no place to wait for a review."""
+    if decision.gate is Gate.REVIEWED:
+        environment = github.environment(Gate.REVIEWED.value)
+        if environment is None or not environment.reviewers:
+            return Decision(
+                Gate.CLOSED,
+                f"{decision.reason}; but that environment has no reviewers: run `aphiria-deploy github setup`",
+            )
+    return decision
 
 
 def _people(github: GitHub, pull: PullRequest, build: WorkflowRun) -> list[Person]:

@@ -250,3 +250,9 @@ class BranchRule(_Read, frozen=True):
     """A branch that may deploy to an environment, as a pattern."""
 
     name: str
+
+
+class Numbered(_Read, frozen=True):
+    """An account or a team, by its number."""
+
+    id: int

@@ -92,6 +92,7 @@ def told(preview: Preview, report: DeployReport | None, failure: str = "") -> Pr
         images=report.images or preview.images,
         phases=tuple(report.phases),
         seconds=report.seconds,
+        findings=report.error.message.splitlines() if report.error and not report.diagnosis else (),
         diagnosis=report.diagnosis,
     )
 
@@ -152,7 +153,7 @@ def after_removal(work: Work, pull: PullRequest, report: DestroyReport | None, f
         run_url=work.job.run_url,
         note=note,
         receipt=tuple(report.receipt) if report else (),
-        diagnosis=report.diagnosis if report else None,
+        findings=report.error.message.splitlines() if report and report.error else (),
     )
     say(work, preview)
     return cleaned

@@ -136,6 +136,5 @@ def _release(work: Work, bundle: Bundle, commit: str) -> DeployReport:
     finally:
         finish(work.github, deployment, report, log_url=work.job.run_url)
     if not report.healthy:
-        message = report.diagnosis.message if report.diagnosis else report.result
-        raise AphiriaDeployError(f"{PRODUCTION}: found it not deployed: {message}; expected it to run and answer")
+        raise AphiriaDeployError(f"{PRODUCTION}: found it not deployed: {report.reason}; expected it to run and answer")
     return report

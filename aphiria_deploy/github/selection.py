@@ -131,7 +131,7 @@ def select(
         goes, why = _judged(one, opened.get(number), limits, now)
         found.append(
             (
-                one.deployed or one.created or datetime.min.replace(tzinfo=now.tzinfo),
+                one.deployed(now) or datetime.min.replace(tzinfo=now.tzinfo),
                 Choice(one.environment, number, goes, why),
             )
         )
@@ -146,7 +146,7 @@ def select(
 
 
 def _judged(one: LiveEnvironment, pull: PullRequest | None, limits: Limits, now: datetime) -> tuple[bool, Why]:
-    since = one.deployed or one.created
+    since = one.deployed(now)
     if pull is None:
         young = since is not None and now - since < limits.grace
         return (False, Why.YOUNG) if young else (True, Why.CLOSED)
