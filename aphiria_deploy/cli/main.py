@@ -10,6 +10,8 @@ import typer
 from aphiria_deploy.cli.check import check
 from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
 from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.github import app as github
+from aphiria_deploy.cli.github import gc, promote
 from aphiria_deploy.cli.secrets import secrets
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
@@ -39,6 +41,9 @@ for command in (
     app.command()(command)
 app.command("list")(list_environments)
 app.add_typer(secrets)
+app.command()(gc)
+app.command()(promote)
+app.add_typer(github)
 
 
 def run() -> NoReturn:
