@@ -8,6 +8,11 @@ from typing import NoReturn
 import typer
 
 from aphiria_deploy.cli.check import check
+from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
+from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.github import app as github
+from aphiria_deploy.cli.github import gc, promote
+from aphiria_deploy.cli.secrets import secrets
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
 
@@ -18,8 +23,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command()(check)
-app.command()(synth)
+for command in (
+    pr,
+    local,
+    preview_base,
+    production,
+    diff,
+    drift,
+    status,
+    history,
+    logs,
+    rollback,
+    destroy,
+    check,
+    synth,
+):
+    app.command()(command)
+app.command("list")(list_environments)
+app.add_typer(secrets)
+app.command()(gc)
+app.command()(promote)
+app.add_typer(github)
 
 
 def run() -> NoReturn:
@@ -29,6 +53,17 @@ def run() -> NoReturn:
     except AphiriaDeployError as error:
         if "--verbose" in sys.argv:
             raise
+        if _wants_json(sys.argv):
+            import json
+
+            kind = type(error).__name__
+            document = {"result": "failed", "error": {"kind": kind, "message": str(error), "exitCode": error.exit_code}}
+            sys.stdout.write(json.dumps(document, indent=2) + "\n")
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
     sys.exit(0)
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return "--output=json" in arguments or ("--output", "json") in pairs

@@ -133,6 +133,29 @@ def load(
                 "expected one that names the cluster: give one with --kubeconfig"
             )
         return in_cluster
+    return _chosen(found, context, environment)
+
+
+def load_document(
+    document: str, where: str, context: str | None = None, *, environment: Mapping[str, str] = os.environ
+) -> Access:
+    """Finds the cluster and the credentials in a kubeconfig that is no file: a stack's output.
+
+    Args:
+        document: The kubeconfig, as YAML or JSON.
+        where: What to call it.
+        context: The context; without it the current one.
+        environment: The environment variables.
+
+    Raises:
+        KubeconfigError: It is none, or it has no such context.
+        CredentialError: It names a credential of a kind that is not known.
+    """
+    path = Path(where)
+    return _chosen([(path, _converted(path, document.encode()))], context, environment)
+
+
+def _chosen(found: list[tuple[Path, _File]], context: str | None, environment: Mapping[str, str]) -> Access:
     files = " and ".join(str(path) for path, _ in found)
     name = context or next((file.current_context for _, file in found if file.current_context), "")
     if not name:
@@ -169,9 +192,14 @@ def _read_all(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[t
 
 def _read(path: Path) -> _File:
     try:
-        return msgspec.convert(_parse(path, path.read_bytes()) or {}, _File)
+        return _converted(path, path.read_bytes())
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}; expected a kubeconfig") from error
+
+
+def _converted(path: Path, content: bytes) -> _File:
+    try:
+        return msgspec.convert(_parse(path, content) or {}, _File)
     except msgspec.ValidationError as error:
         raise KubeconfigError(f"{path}: {error}; expected a kubeconfig") from error
 

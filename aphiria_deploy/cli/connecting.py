@@ -1,0 +1,100 @@
+"""Which cluster a command works on, and the outputs of its stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from aphiria_deploy.errors import InputError, UnavailableError
+from aphiria_deploy.kube import Access, Client, load, load_document
+from aphiria_deploy.settle import read_outputs
+
+_OWN_CONTEXTS = ("kind-", "minikube", "docker-desktop", "k3d-", "orbstack", "rancher-desktop", "colima")
+
+
+@dataclass(frozen=True)
+class Where:
+    """What the command line says of the cluster.
+
+    Attributes:
+        kubeconfig: The kubeconfig.
+        context: The context in it.
+        outputs_file: The file with the stack's outputs.
+    """
+
+    kubeconfig: Path | None
+    context: str
+    outputs_file: Path | None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the command line names the cluster."""
+        return bool(self.kubeconfig or self.context)
+
+
+class Stack:
+    """A stack's outputs: from a file, or asked of Pulumi, once a run and only when they are needed."""
+
+    def __init__(self, where: Where, name: str | None) -> None:
+        self._where = where
+        self._name = name
+
+    @property
+    def label(self) -> str:
+        """What to call the outputs in an error."""
+        return str(self._where.outputs_file) if self._where.outputs_file else f"stack {self._name}"
+
+    @cached_property
+    def outputs(self) -> Mapping[str, Any] | None:
+        """The outputs; None where there is no stack."""
+        if self._where.outputs_file:
+            return read_outputs(self._where.outputs_file)
+        if self._name is None:
+            return None
+        raise UnavailableError(f"stack {self._name}: found no outputs; give them with --outputs FILE")
+
+
+def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access:
+    """Finds the cluster: as the command line names it, else as the stack's outputs do.
+
+    Args:
+        where: The command line.
+        stack: The stack; none where a command works on whatever the context names.
+        local: Whether the cluster is the user's own: then the current context serves, if it is such a one.
+
+    Raises:
+        InputError: Nothing names the cluster.
+        KubeconfigError: The kubeconfig cannot be used.
+        UnavailableError: The stack cannot be asked.
+    """
+    if where.is_named:
+        return load(where.kubeconfig, where.context or None)
+    if local:
+        access = load()
+        if not _is_own(access):
+            raise InputError(
+                f"{access.where}: found a context that is no local cluster's, expected one of minikube, kind or the "
+                "like: name the one that is meant with --context"
+            )
+        return access
+    if stack is not None:
+        kubeconfig = (stack.outputs or {}).get("kubeconfig")
+        if isinstance(kubeconfig, str) and kubeconfig.strip():
+            return load_document(kubeconfig, f"kubeconfig of {stack.label}")
+    raise InputError(
+        "the cluster: found none named, expected --kubeconfig FILE, --context NAME, or --outputs FILE with a kubeconfig"
+        ": nothing is done in whatever cluster happens to be the current one"
+    )
+
+
+def client_of(access: Access) -> Client:
+    """The cluster's client."""
+    return Client(access)
+
+
+def _is_own(access: Access) -> bool:
+    name = access.where.partition("'")[2].partition("'")[0]
+    return name.startswith(_OWN_CONTEXTS)
