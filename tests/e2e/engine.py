@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -13,6 +14,7 @@ from typing import Any
 from aphiria_deploy import destroying, marker
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.errors import NotFoundError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref, Tried, load
 from aphiria_deploy.masked import SecretValue
 from aphiria_deploy.objects import ObjectKey
@@ -159,6 +161,13 @@ class Cluster:
         finally:
             for key in these:
                 del self.behaviours[key]
+            self._look_again(namespace)
+
+    def _look_again(self, namespace: str) -> None:
+        """Has the kubelet see to pods that have been left as they were."""
+        for pod in self.listed("v1", "Pod", namespace):
+            with contextlib.suppress(NotFoundError):
+                self.client.patch(Ref.of(pod), {"metadata": {"annotations": {"kubelet.test/seen": "again"}}}, soon())
 
     def find(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
         """Reads an object that may not be there."""
