@@ -19,7 +19,7 @@ from aphiria_deploy.kube import Cancellation, Client, Deadline
 from aphiria_deploy.lease import Holder, LeaseLostError, author, held
 from aphiria_deploy.plan import Circumstances, Plan, PlanError, plan, to_be_tried
 from aphiria_deploy.progress import Phases, Progress
-from aphiria_deploy.releases import Release, Result
+from aphiria_deploy.releases import KEPT_JOBS, Release, Result
 from aphiria_deploy.secrets import VERSION, MadeSecret, SecretInputs, SecretRef, make_secrets
 from aphiria_deploy.settle import hidden_values
 from aphiria_deploy.state import SECRET, Remembered, State
@@ -261,7 +261,7 @@ class _Deploy:
         return self._report("failed" if error else "deployed", planned, revision=release.revision, error=error)
 
     def _release(self, planned: _Planned) -> Release:
-        recorded = {job for release in planned.remembered.bundles_since_current() for job in release.jobs}
+        recorded = [job for release in planned.remembered.bundles_since_current() for job in release.jobs]
         return Release(
             revision=planned.revision,
             result=Result.PENDING,
@@ -272,7 +272,7 @@ class _Deploy:
             commit=self._request.commit,
             rollback_of=self._request.rollback_of,
             secrets={f"{made.ref.namespace}/{made.ref.name}": made.version for made in planned.secrets},
-            jobs=sorted(recorded),
+            jobs=list(dict.fromkeys(recorded)),
         )
 
     def _record_end(
@@ -283,7 +283,7 @@ class _Deploy:
         ended = msgspec.structs.replace(
             release,
             result=Result.FAILED if error else Result.DEPLOYED,
-            jobs=sorted({*release.jobs, *executor.jobs_done}),
+            jobs=list(dict.fromkeys([*release.jobs, *sorted(executor.jobs_done)]))[-KEPT_JOBS:],
             finished=release.started + timedelta(seconds=self._phases.total),
             message=str(error) if error else None,
         )

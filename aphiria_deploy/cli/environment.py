@@ -85,6 +85,26 @@ def history(
     _print(output, found, environment_text.history)
 
 
+def drift(
+    environment: EnvironmentName,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    output: Output = Format.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Show where the cluster has departed from the last release; exit code 3 if anywhere. Nothing is written."""
+    from aphiria_deploy.cli import environment_text, inspecting
+
+    name = given.parse_environment(environment)
+    with _reading(kubeconfig, context, outputs) as (client, deadline):
+        found = inspecting.departures(client, name, deadline)
+    data = {"environment": name, "drift": [environment_text.departure(one) for one in found]}
+    _print(output, data, lambda _: environment_text.drift(name, found))
+    if found:
+        raise typer.Exit(_DIFFERENT)
+
+
 def logs(
     environment: EnvironmentName,
     of: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this workload, Job, pod or container.")] = "",

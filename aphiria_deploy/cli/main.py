@@ -10,7 +10,9 @@ import typer
 
 from aphiria_deploy.cli.check import check
 from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
-from aphiria_deploy.cli.environment import destroy, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.github import app as github
+from aphiria_deploy.cli.github import gc, promote
 from aphiria_deploy.cli.secrets import secrets
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
@@ -22,10 +24,27 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (pr, local, preview_base, production, diff, status, history, logs, rollback, destroy, check, synth):
+for command in (
+    pr,
+    local,
+    preview_base,
+    production,
+    diff,
+    drift,
+    status,
+    history,
+    logs,
+    rollback,
+    destroy,
+    check,
+    synth,
+):
     app.command()(command)
 app.command("list")(list_environments)
 app.add_typer(secrets)
+app.command()(gc)
+app.command()(promote)
+app.add_typer(github)
 
 
 def run() -> NoReturn:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from aphiria_deploy.destroying import Request, destroy
-from aphiria_deploy.kube import Cancellation
+from aphiria_deploy.kube import Cancellation, Deadline, Kind, Ref
 from aphiria_deploy.rolling_back import roll_back
 from tests.e2e.engine import Cluster, Heard, preview
 
@@ -33,3 +33,17 @@ def test_an_image_is_changed_rolled_back_and_all_of_it_destroyed(site_cluster: C
     assert gone.result == "destroyed", gone.error
     again = destroy(site_cluster.client, Request(environment=first.environment.name), Heard(), Cancellation())
     assert again.result == "absent"
+
+
+def test_a_preview_whose_namespace_is_being_deleted_is_made_anew(site_cluster: Cluster) -> None:
+    bundle = preview()
+    assert site_cluster.deploy(bundle).result == "deployed"
+    namespace = Ref(Kind("v1", "Namespace"), bundle.environment.namespace)
+    going = site_cluster.client.delete(namespace, Deadline.after(10, "the test"))
+    assert going
+    report = site_cluster.deploy(bundle)
+    assert report.result == "deployed", report.error
+    made = site_cluster.get("v1", "Namespace", bundle.environment.namespace)
+    assert made
+    assert made["metadata"]["uid"] != going["metadata"]["uid"]
+    assert site_cluster.deploy(bundle).result == "unchanged"
