@@ -62,9 +62,11 @@ class AphiriaDeployError(Exception):
 
     Attributes:
         exit_code: What the command ends with.
+        environment: The environment that the command was about, where it was about one.
     """
 
     exit_code = 1
+    environment: str | None = None
 
 
 class InputError(AphiriaDeployError):

@@ -36,7 +36,7 @@ _DIFFERENT = 3
 
 
 def pr(
-    number: Annotated[int, typer.Argument(metavar="N", help="The number of the pull request.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")],
     web_image: WebImage = "",
     api_image: ApiImage = "",
     images: Images = "",
@@ -191,7 +191,7 @@ def _options(
     return Options(
         environment=environment,
         where=Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
     )
 
@@ -202,7 +202,8 @@ def _deploy(options: Options, output: Format, *, differs: int = 0, **more: objec
 
     from aphiria_deploy.cli import deploying, showing
 
-    report = deploying.run(replace(options, **more))  # type: ignore[arg-type] # fields of Options
+    with given.about(options.environment):
+        report = deploying.run(replace(options, **more))  # type: ignore[arg-type] # fields of Options
     data = showing.deploy_data(report)
     typer.echo(json.dumps(data, indent=2) if output is Format.JSON else showing.deploy_text(report))
     if report.result in {"failed", "refused"}:
