@@ -132,6 +132,11 @@ class Client:
         """How it is asked."""
         return self._caller.manners
 
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far, for counting."""
+        return self._caller.connections
+
     def now(self) -> datetime:
         """The present by the cluster's clock, which is the one that timestamps in objects are compared with."""
         return self._caller.clock.now()
