@@ -18,6 +18,7 @@
     │   └── RegistryContentError            the registry's answer is not what it says it is
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind
