@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -72,6 +73,21 @@ def parse_images(text: str, web: str = "", api: str = "") -> dict[str, str]:
             raise InputError(f"--images: found {name!r} twice, expected each image once")
         images[name] = ref
     return images
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, str]:
+    """Reads ``KEY=VALUE`` of ``--set``.
+
+    Raises:
+        InputError: One is not of that form.
+    """
+    settings: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (key.isidentifier() and equals):
+            raise InputError(f"--set: found {item!r}, expected KEY=VALUE, such as upgradeKubernetes=true")
+        settings[key] = value
+    return settings
 
 
 def parse_duration(text: str, option: str) -> float:

@@ -103,7 +103,7 @@ class _Run:
     def run(self) -> int:
         return self._scripted() or self._asked()
 
-    def _asked(self) -> int:  # noqa: PLR0911 - one return a command
+    def _asked(self) -> int:
         match self.options.words:
             case ["stack", "select"]:
                 return self._known()
