@@ -11,6 +11,8 @@ from aphiria_deploy.cli.check import check
 from aphiria_deploy.cli.cluster import cluster
 from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
 from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.github import app as github
+from aphiria_deploy.cli.github import gc, promote
 from aphiria_deploy.cli.secrets import secrets
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
@@ -41,6 +43,9 @@ for command in (
 app.command("list")(list_environments)
 app.add_typer(secrets)
 app.add_typer(cluster)
+app.command()(gc)
+app.command()(promote)
+app.add_typer(github)
 
 
 def run() -> NoReturn:
