@@ -49,6 +49,9 @@ Timeout = Annotated[str, typer.Option(metavar="DURATION", help="How long all of 
 WaitForLock = Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for another run to end.")]
 SkipHealthCheck = Annotated[bool, typer.Option("--skip-health-check", help="Do not ask the site's URLs.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Take over objects and fields that others own.")]
+SkipCluster = Annotated[bool, typer.Option("--skip-cluster", help="Leave the cluster's stack as it is.")]
+SkipDns = Annotated[bool, typer.Option("--skip-dns", help="Leave the DNS records as they are.")]
+SkipDnsWait = Annotated[bool, typer.Option("--skip-dns-wait", help="Do not wait until the names lead to the Gateway.")]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="local, preview-base, production or pr-N.")]
 
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,8}(?:\.[0-9]{1,3})?)s)?")
