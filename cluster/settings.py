@@ -34,7 +34,8 @@ class LocalSettings:
     Attributes:
         kind: ``local``.
         site: Whose cluster this is.
-        context: The kubeconfig's context; without it the current one.
+        kubeconfig: The kubeconfig's path; without it the one that kubectl would take.
+        context: Its context; without it the current one.
         service_type: How the Gateway is reached: ``LoadBalancer`` (``minikube tunnel``), or ``NodePort``.
         node_ports: The node's port for each port of the Gateway, where it is a ``NodePort``.
         gateway_api: Whether the Gateway API's CRDs are installed here; else they are there already.
@@ -45,6 +46,7 @@ class LocalSettings:
 
     kind: str
     site: str
+    kubeconfig: str | None = None
     context: str | None = None
     service_type: str = "LoadBalancer"
     node_ports: Mapping[str, str] = field(default_factory=dict)

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from aphiria_deploy.cli.check import check
+from aphiria_deploy.cli.cluster import cluster
 from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
 from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
 from aphiria_deploy.cli.github import app as github
@@ -42,6 +43,7 @@ for command in (
     app.command()(command)
 app.command("list")(list_environments)
 app.add_typer(secrets)
+app.add_typer(cluster)
 app.command()(gc)
 app.command()(promote)
 app.add_typer(github)
