@@ -232,6 +232,8 @@ def _issuer(props: PreviewAccessProps) -> list[dict[str, Any]]:
             _rule("", "serviceaccounts", _KEEP),
             _rule("", "serviceaccounts/token", ["create"]),
         ],
+        # Whoever deploys sees first that this is the cluster that was meant.
+        placement.namespace: [_rule("", "configmaps", ["get"], "cluster")],
         # What it may not do itself it could not grant without "escalate" and "bind"; the policy says what it grants.
         props.database_job.placement.namespace: [
             _rule("rbac.authorization.k8s.io", "roles", [*_KEEP, "escalate", "bind"])

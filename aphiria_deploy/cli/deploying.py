@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
+from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.deploying import Report, Request, deploy
@@ -105,7 +106,10 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
             timeout=options.timeout,
             wait_for_lock=options.wait_for_lock,
         )
-        return deploy(client, request, shown, cancellation)
+        deadline = Deadline.after(options.timeout, f"the deploy of {options.environment}", cancellation)
+        require_cluster(client, settled.bundle, deadline)
+        with acting_for(client, options.environment, deadline, shown, makes_namespace=not options.plan_only) as own:
+            return deploy(own, request, shown, cancellation)
 
 
 def make_secrets(options: Options) -> list[Made]:

@@ -46,7 +46,6 @@ PROPS = PreviewAccessProps(
         role=DatabaseName(f"shop_pr_{NUMBER}"),
         verifier=SecretKey(f"db-role-pr-{NUMBER}", "verifier"),
     ),
-    claim="db-claim",
     gateway=GATEWAY,
 )
 
