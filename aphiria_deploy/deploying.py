@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -18,7 +19,7 @@ from aphiria_deploy.kube import Cancellation, Client, Deadline
 from aphiria_deploy.lease import Holder, Lease, author, held
 from aphiria_deploy.plan import Circumstances, Plan, PlanError, plan, to_be_tried
 from aphiria_deploy.progress import Phases, Progress
-from aphiria_deploy.releases import Release, Result
+from aphiria_deploy.releases import KEPT_JOBS, Release, Result
 from aphiria_deploy.secrets import VERSION, MadeSecret, SecretInputs, SecretRef, make_secrets
 from aphiria_deploy.settle import hidden_values
 from aphiria_deploy.state import SECRET, Remembered, State
@@ -32,6 +33,10 @@ _RECORD_SECONDS = 15.0
 
 Verify = Callable[[Client, Bundle, Deadline, Progress], None]
 """Asks the running site what it must answer; raises an `AphiriaDeployError` where an answer is wrong."""
+
+
+class NotApprovedError(AphiriaDeployError):
+    """The plan was shown, and not agreed to."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,9 +212,7 @@ class _Deploy:
         specs = self._bundle.secrets
         if self._request.inputs is None:
             return kept_secrets(specs, existing)
-        versions = known.newest.secrets if known.newest else {}
-        recorded = {SecretRef(*name.split("/", 1)): version for name, version in versions.items()}
-        return make_secrets(specs, self._request.inputs, existing, recorded=recorded)
+        return make_secrets(specs, self._request.inputs, existing, recorded=known.secret_versions)
 
     def _hidden(self, planned: _Planned) -> list[str]:
         return hidden_values(self._bundle.secrets, planned.secrets)
@@ -267,7 +270,7 @@ class _Deploy:
                 self._request.verify(self._client, self._bundle, self._deadline, self._progress)
 
     def _release(self, planned: _Planned) -> Release:
-        recorded = {job for release in planned.remembered.bundles_since_current() for job in release.jobs}
+        recorded = [job for release in planned.remembered.bundles_since_current() for job in release.jobs]
         return Release(
             revision=planned.revision,
             result=Result.PENDING,
@@ -278,7 +281,7 @@ class _Deploy:
             commit=self._request.commit,
             rollback_of=self._request.rollback_of,
             secrets={f"{made.ref.namespace}/{made.ref.name}": made.version for made in planned.secrets},
-            jobs=sorted(recorded),
+            jobs=list(dict.fromkeys(recorded)),
         )
 
     def _record_end(
@@ -289,8 +292,8 @@ class _Deploy:
         ended = msgspec.structs.replace(
             release,
             result=Result.FAILED if error else Result.DEPLOYED,
-            jobs=sorted({*release.jobs, *executor.jobs_done}),
-            finished=self._client.now(),
+            jobs=list(dict.fromkeys([*release.jobs, *sorted(executor.jobs_done)]))[-KEPT_JOBS:],
+            finished=release.started + timedelta(seconds=self._phases.total),
             message=str(error) if error else None,
         )
         target = planned.plan.parent.widened(planned.plan.target) if error else planned.plan.target

@@ -12,6 +12,7 @@ from aphiria_deploy.kube import Client, Deadline, concurrently
 from aphiria_deploy.lease import Lease
 from aphiria_deploy.plan import Action, Plan, PlannedWave, Step
 from aphiria_deploy.progress import Phases, Progress
+from aphiria_deploy.readiness import judge
 from aphiria_deploy.waiting import Waiter
 from aphiria_deploy.waves import for_deletion
 
@@ -51,6 +52,9 @@ class Executor:
             ApiError: The server refuses one.
         """
         for wave in plan.waves:
+            if _is_at_rest(wave):
+                self.jobs_done |= {step.done_once for step in wave.steps if step.done_once}
+                continue
             with phases.phase(wave.name):
                 self._apply(wave)
 
@@ -82,3 +86,11 @@ class Executor:
         item = self._client.apply(step.manifest, self._deadline, force=step.force)
         self._progress.did(step.key, _DID[step.action])
         return item
+
+
+def _is_at_rest(wave: PlannedWave) -> bool:
+    """Whether nothing of a wave is written, and nothing of it is to be waited for."""
+    return all(
+        step.action is Action.NOTHING and (not step.awaited or (step.live is not None and judge(step.live).ok))
+        for step in wave.steps
+    )

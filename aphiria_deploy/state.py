@@ -20,6 +20,7 @@ from aphiria_deploy.fields import moment
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from aphiria_deploy.marker import NAMESPACE
 from aphiria_deploy.releases import ENVIRONMENT, RESULT, REVISION, SITE, Release, Result
+from aphiria_deploy.secrets import SecretRef
 
 SECRET = Kind("v1", "Secret")
 SUMMARY = "deploy.aphiria.com/summary"
@@ -81,6 +82,12 @@ class Remembered:
     def next_revision(self) -> int:
         """The number of the next release: none is used twice."""
         return self.headers[0].revision + 1 if self.headers else 1
+
+    @property
+    def secret_versions(self) -> dict[SecretRef, int]:
+        """The versions of the Secrets that the newest release recorded."""
+        versions = self.newest.secrets if self.newest else {}
+        return {SecretRef(*name.split("/", 1)): version for name, version in versions.items()}
 
     def release(self, revision: int) -> Release | None:
         """The release of a revision, if it is kept."""

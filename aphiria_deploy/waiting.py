@@ -101,7 +101,7 @@ class _Wait:
         self._since = since
         self._begun = time.monotonic()
         self._items = {ObjectKey.of(item): item for item in items}
-        self._pending = {key: item for key, item in self._items.items() if not self._ready_already(key, item)}
+        self._pending = {key: item for key, item in self._items.items() if not judge(item).ok}
         self._seen: dict[str, Manifest] = {}
         self._told: dict[ObjectKey, str] = {}
 
@@ -113,12 +113,6 @@ class _Wait:
                 except DeadlineExceededError:
                     raise self._overdue(logs) from None
         return list(self._items.values())
-
-    def _ready_already(self, key: ObjectKey, item: Manifest) -> bool:
-        verdict = judge(item)
-        if verdict.ok:
-            self._progress.state(key, verdict.message, done=True)
-        return verdict.ok
 
     def _watch(self, logs: JobLogs) -> None:
         watched = _watched(self._pending)

@@ -52,12 +52,21 @@ def wanted(bundle: Bundle, secrets: Sequence[MadeSecret], set_id: str, uids: Map
         first = files[0] if files else ManifestFile(name="10-base", manifests=[])
         files[:1] = [ManifestFile(name=first.name, manifests=[*first.manifests, *(s.manifest for s in made.values())])]
     ordered = waves(files)
-    labels = {ENVIRONMENT: bundle.environment.name, SITE: bundle.site}
+    labels = _labels(bundle)
     finished = tuple(
         Wave(wave.name, tuple(_finished(item, labels, set_id, versions, uids) for item in wave.manifests))
         for wave in ordered
     )
     return Wanted(finished, made)
+
+
+def wanted_secrets(bundle: Bundle, secrets: Sequence[MadeSecret], set_id: str) -> list[Manifest]:
+    """Gives Secrets as they are applied, with the labels that the engine adds."""
+    return [_finished(secret.manifest, _labels(bundle), set_id, {}, {}) for secret in secrets]
+
+
+def _labels(bundle: Bundle) -> dict[str, str]:
+    return {ENVIRONMENT: bundle.environment.name, SITE: bundle.site}
 
 
 def _finished(

@@ -8,9 +8,9 @@ client gets out.
 from aphiria_deploy.kube.access import Access
 from aphiria_deploy.kube.caller import Manners, Tried
 from aphiria_deploy.kube.client import FIELD_MANAGER, Client, ObjectList, Patch, Version
-from aphiria_deploy.kube.concurrent import Outcome, concurrently
+from aphiria_deploy.kube.concurrent import Outcome, both, concurrently
 from aphiria_deploy.kube.deadline import Cancellation, Deadline, cancelled_by_signals
-from aphiria_deploy.kube.kubeconfig import load
+from aphiria_deploy.kube.kubeconfig import load, load_document
 from aphiria_deploy.kube.mapping import Kind, Ref
 from aphiria_deploy.kube.watch import Change, Event, Watched, Watches, watch
 
@@ -32,8 +32,10 @@ __all__ = [
     "Version",
     "Watched",
     "Watches",
+    "both",
     "cancelled_by_signals",
     "concurrently",
     "load",
+    "load_document",
     "watch",
 ]

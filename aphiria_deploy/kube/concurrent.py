@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError
 from aphiria_deploy.kube.deadline import Cancellation
@@ -14,6 +14,8 @@ WORKERS = 8
 """How many requests are made at a time."""
 
 T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 
 
 @dataclass(frozen=True)
@@ -83,3 +85,12 @@ def concurrently(
             raise
         finally:
             stop.close()
+
+
+def both(
+    one: Callable[[], A], other: Callable[[], B], cancellation: Cancellation | None = None
+) -> tuple[Outcome[A], Outcome[B]]:
+    """Makes two calls of different types at the same time, and gives what came of each."""
+    calls: list[Callable[[], Any]] = [one, other]
+    first, second = concurrently(calls, cancellation)
+    return first, second

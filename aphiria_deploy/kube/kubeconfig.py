@@ -133,6 +133,29 @@ def load(
                 "expected one that names the cluster: give one with --kubeconfig"
             )
         return in_cluster
+    return _chosen(found, context, environment)
+
+
+def load_document(
+    document: str, where: str, context: str | None = None, *, environment: Mapping[str, str] = os.environ
+) -> Access:
+    """Finds the cluster and the credentials in a kubeconfig that is no file: a stack's output.
+
+    Args:
+        document: The kubeconfig, as YAML or JSON.
+        where: What to call it.
+        context: The context; without it the current one.
+        environment: The environment variables.
+
+    Raises:
+        KubeconfigError: It is none, or it has no such context.
+        CredentialError: It names a credential of a kind that is not known.
+    """
+    path = Path(where)
+    return _chosen([(path, _converted(path, document.encode()))], context, environment)
+
+
+def _chosen(found: list[tuple[Path, _File]], context: str | None, environment: Mapping[str, str]) -> Access:
     files = " and ".join(str(path) for path, _ in found)
     name = context or next((file.current_context for _, file in found if file.current_context), "")
     if not name:
@@ -164,14 +187,27 @@ def _read_all(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[t
         paths = [Path(part) for part in named.split(os.pathsep) if part]
     else:
         paths = [Path(environment.get("HOME") or Path.home(), ".kube", "config")]
-    return [(path, _read(path)) for path in paths if path.exists()]
+    return [(path, _read(path)) for path in paths if _is_there(path)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        # A name that is too long for one, or a folder that may not be looked into.
+        raise KubeconfigError(f"{path}: {error.strerror}; expected a kubeconfig") from error
 
 
 def _read(path: Path) -> _File:
     try:
-        return msgspec.convert(_parse(path, path.read_bytes()) or {}, _File)
+        return _converted(path, path.read_bytes())
     except OSError as error:
         raise KubeconfigError(f"{path}: {error.strerror}; expected a kubeconfig") from error
+
+
+def _converted(path: Path, content: bytes) -> _File:
+    try:
+        return msgspec.convert(_parse(path, content) or {}, _File)
     except msgspec.ValidationError as error:
         raise KubeconfigError(f"{path}: {error}; expected a kubeconfig") from error
 
@@ -228,6 +264,7 @@ def _access(
         server_name=cluster.tls_server_name or None,
         proxy=_proxy(f"{at}: proxy-url", cluster.proxy_url, scheme, host, environment),
         namespace=context.namespace or "default",
+        context=name,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from aphiria_deploy.kube import Deadline, Kind, Ref
 from aphiria_deploy.plan import Action
 from aphiria_deploy.releases import Result
 from tests.e2e.engine import Cluster, Heard, inputs, preview, steps
@@ -129,4 +130,17 @@ def test_a_first_deploy_that_failed_is_in_nobodys_way(site_cluster: Cluster) -> 
         assert site_cluster.deploy(small.bundle()).result == "failed"
     assert [header.result for header in site_cluster.remembered(small.environment).headers] == [Result.FAILED]
     assert site_cluster.deploy(small.bundle()).result == "deployed"
+    assert site_cluster.deploy(small.bundle()).result == "unchanged"
+
+
+def test_a_preview_whose_namespace_is_being_deleted_is_made_anew(site_cluster: Cluster) -> None:
+    small = Small()
+    assert site_cluster.deploy(small.bundle()).result == "deployed"
+    namespace = Ref(Kind("v1", "Namespace"), small.namespace)
+    going = site_cluster.client.delete(namespace, Deadline.after(10, "the test"))
+    assert going
+    report = site_cluster.deploy(small.bundle())
+    assert report.result == "deployed", report.error
+    made = site_cluster.get("v1", "Namespace", small.namespace)
+    assert made["metadata"]["uid"] != going["metadata"]["uid"]
     assert site_cluster.deploy(small.bundle()).result == "unchanged"

@@ -1,0 +1,111 @@
+"""What ``rollback`` and ``destroy`` do: they change a cluster, and need nothing but it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aphiria_deploy import bundle as bundles
+from aphiria_deploy import deploying, destroying
+from aphiria_deploy.cli import showing
+from aphiria_deploy.cli.connecting import Stack, Where, connect
+from aphiria_deploy.cli.terminal import Shown, is_watched, progress
+from aphiria_deploy.errors import InputError
+from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
+from aphiria_deploy.plan import Plan
+from aphiria_deploy.registry import inspect
+from aphiria_deploy.rolling_back import roll_back as go_back
+from aphiria_deploy.state import State
+from aphiria_deploy.verifying import verifier
+
+_READ_SECONDS = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class How:
+    """What both were given.
+
+    Attributes:
+        environment: Which environment.
+        where: The cluster, which must be named.
+        timeout: Seconds that all of it may take.
+        wait_for_lock: Seconds to wait for another run.
+        yes: Whether nobody is asked.
+    """
+
+    environment: str
+    where: Where
+    timeout: float
+    wait_for_lock: float
+    yes: bool
+
+
+def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: bool) -> deploying.Report:
+    """Brings an earlier release back.
+
+    Raises:
+        AphiriaDeployError: It could not be begun. Nothing was changed.
+    """
+    with _working(how) as (client, shown, cancellation):
+
+        def approve(plan: Plan) -> bool:
+            shown.note(showing.plan_text(plan, how.environment))
+            return _agreed(how, shown, f"Roll {how.environment} back?")
+
+        known = State(client).of(how.environment, Deadline.after(_READ_SECONDS, "reading the releases", cancellation))
+        if known.newest is None:
+            raise InputError(
+                f"{how.environment}: found no release in {client.access.where}, expected one to go back to"
+            )
+        request = deploying.Request(
+            bundle=known.newest.bundle,
+            plan_only=plan_only,
+            approve=approve,
+            verify=verifier(_digests, ask_the_site=not skip_health_check),
+            timeout=how.timeout,
+            wait_for_lock=how.wait_for_lock,
+        )
+        return go_back(client, how.environment, shown, cancellation, to=to, how=request)
+
+
+def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
+    """Removes a preview.
+
+    Raises:
+        AphiriaDeployError: It could not be begun. Nothing was changed.
+    """
+    if bundle_file is None and not how.environment.startswith("pr-"):
+        # Before anything is asked of anybody.
+        raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
+    bundle = bundles.read(bundle_file) if bundle_file else None
+    with _working(how) as (client, shown, cancellation):
+        if not _agreed(how, shown, f"Destroy {how.environment} in {client.access.where}?"):
+            raise deploying.NotApprovedError(
+                f"{how.environment}: the destruction was not agreed to; nothing was changed"
+            )
+        request = destroying.Request(
+            environment=how.environment, bundle=bundle, timeout=how.timeout, wait_for_lock=how.wait_for_lock
+        )
+        return destroying.destroy(client, request, shown, cancellation)
+
+
+@contextmanager
+def _working(how: How) -> Iterator[tuple[Client, Shown, Cancellation]]:
+    access = connect(how.where, Stack(how.where, None), local=how.environment == "local")
+    cancellation = Cancellation()
+    with cancelled_by_signals(cancellation), progress() as shown, Client(access) as client:
+        yield client, shown, cancellation
+
+
+def _agreed(how: How, shown: Shown, question: str) -> bool:
+    """Asks on a terminal; elsewhere what was named was meant."""
+    return how.yes or not is_watched() or shown.ask(question)
+
+
+def _digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
+    return {name: content.digests for name, content in inspect({ref: ref for ref in references}, {}).items()}
+
+
+__all__ = ["How", "Where", "destroy", "roll_back"]
