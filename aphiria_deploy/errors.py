@@ -63,11 +63,9 @@ class AphiriaDeployError(Exception):
 
     Attributes:
         exit_code: What the command ends with.
-        environment: The environment that the command was about, where it was about one.
     """
 
     exit_code = 1
-    environment: str | None = None
 
 
 class InputError(AphiriaDeployError):

@@ -33,8 +33,10 @@ from aphiria_deploy.preflight import checked_manifests, context_of
 from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
-from constructs_lib import App, Chart, ImageRef, drop_job, manifests, preview_access, require_preflight
+from constructs_lib import App, Chart, ImageRef, drop_job, manifests, require_preflight
 from constructs_lib.gateway_ref import Protocol
+from constructs_lib.preview_access import TEMPLATE
+from constructs_lib.preview_policies import ACCOUNTS
 
 _WEB_CONFIG_MAP = "js-config"
 _WEB_CONFIG_FILE = "config.js"
@@ -188,7 +190,7 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
         service | {"spec": {"selector": {"app": server.name}, "ports": [{"name": "postgresql", "port": server.port}]}},
         claim,
         # A preview is deployed by an account of its own, made by this.
-        _bare("v1", "ConfigMap", preview_access.TEMPLATE, preview_access.ACCOUNTS),
+        _bare("v1", "ConfigMap", TEMPLATE, ACCOUNTS),
         # The keys alone: what they hold is nowhere but in the cluster.
         admin | {"data": dict.fromkeys([definition.ADMIN_USERNAME.key, definition.ADMIN_PASSWORD.key], "")},
     ]

@@ -77,7 +77,7 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-    if bundle_file is None and not how.environment.startswith("pr-"):
+    if not how.environment.startswith("pr-"):
         # Before anything is asked of anybody.
         raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
     bundle = bundles.read(bundle_file) if bundle_file else None
