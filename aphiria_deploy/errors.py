@@ -8,6 +8,7 @@
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
+    │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
     │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
     ├── UnavailableError                    exit code 5: what is needed is not available now
@@ -16,7 +17,11 @@
     │   ├── CredentialError                 a credential cannot be had, or the cluster does not take it
     │   ├── RegistryUnavailableError        no answer, or one that says to come back later
     │   ├── RegistryAccessError             the registry refuses the login, or asks for one
-    │   └── RegistryContentError            the registry's answer is not what it says it is
+    │   ├── RegistryContentError            the registry's answer is not what it says it is
+    │   ├── stacks.NoPulumiError            Pulumi is not on this machine
+    │   ├── stacks.NotLoggedInError         Pulumi, or the provider, asks for a login
+    │   └── stacks.StackLockedError         another run works on the stack, or has left its lock
+    ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
@@ -29,6 +34,7 @@
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── verifying.WrongImageError           pods run something else than what was planned
     ├── verifying.NoAddressError            the Gateway has no address that could be asked
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind
@@ -57,9 +63,11 @@ class AphiriaDeployError(Exception):
 
     Attributes:
         exit_code: What the command ends with.
+        environment: The environment that the command was about, where it was about one.
     """
 
     exit_code = 1
+    environment: str | None = None
 
 
 class InputError(AphiriaDeployError):

@@ -17,7 +17,7 @@ import ssl
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType, TracebackType
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import urljoin, urlsplit
@@ -37,7 +37,9 @@ REDIRECTS: Final = 5
 AGAIN: Final = frozenset({429, 500, 502, 503, 504})
 """Answers after which a request is sent again."""
 
+_READING: Final = frozenset({"GET", "HEAD"})
 _REDIRECTING: Final = frozenset({301, 302, 303, 307, 308})
+_KEEPING: Final = frozenset({307, 308})
 _LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
@@ -46,11 +48,13 @@ class HttpFailureError(Exception):
 
     Attributes:
         passing: Whether another try may help.
+        sent: Whether the request may have reached the server, and so have been carried out.
     """
 
-    def __init__(self, reason: str, *, passing: bool) -> None:
+    def __init__(self, reason: str, *, passing: bool, sent: bool = True) -> None:
         super().__init__(reason)
         self.passing = passing
+        self.sent = sent
 
 
 class UntrustedCertificateError(HttpFailureError):
@@ -72,6 +76,19 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
     url: str
+
+
+@dataclass(frozen=True)
+class _Request:
+    method: str
+    headers: Mapping[str, str] = field(repr=False)
+    limit: int
+    authorization: SecretValue | None = None
+    body: bytes | None = field(default=None, repr=False)
+
+    def elsewhere(self) -> _Request:
+        """What of it another origin gets."""
+        return replace(self, authorization=None)
 
 
 class Http:
@@ -124,7 +141,7 @@ class Http:
         for attempt in range(1, ATTEMPTS + 1):
             after: float | None = None
             try:
-                answer = await self._once(method, url, headers, limit, authorization)
+                answer = await self._once(_Request(method, headers, limit, authorization), url)
             except HttpFailureError as error:
                 if not error.passing or attempt == ATTEMPTS:
                     raise
@@ -143,43 +160,79 @@ class Http:
             await asyncio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _once(
-        self, method: str, url: str, headers: Mapping[str, str], limit: int, authorization: SecretValue | None
+    async def once(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        limit: int,
+        authorization: SecretValue | None = None,
+        body: bytes | None = None,
     ) -> Answer:
+        """Sends a request a single time, for those who judge themselves whether it may be sent again.
+
+        Args:
+            method: The method; one that changes something follows only redirects that keep it (307 and 308).
+            url: The URL.
+            headers: Headers, for every host that is asked on the way.
+            limit: The most bytes that the answer's body may have.
+            authorization: The value of ``Authorization``, for the URL's own origin alone.
+            body: The request's body, for the URL's own origin alone.
+
+        Raises:
+            HttpFailureError: There is no answer.
+        """
+        return await self._once(_Request(method, headers, limit, authorization, body), url)
+
+    def count_anew(self) -> None:
+        """Gives all of its seconds to what comes now, over the same connections."""
+        self._deadline = time.monotonic() + self._seconds
+
+    async def pause(self, seconds: float) -> bool:
+        """Waits, unless the deadline comes first: then it says False at once."""
+        if time.monotonic() + seconds >= self._deadline:
+            return False
+        await asyncio.sleep(seconds)
+        return True
+
+    async def _once(self, request: _Request, url: str) -> Answer:
         async with self._slots:
             seconds = min(self._deadline - time.monotonic(), ATTEMPT_SECONDS)
             if seconds <= 0:
-                raise HttpFailureError("no time left to ask", passing=True)
+                raise HttpFailureError("no time left to ask", passing=True, sent=False)
             try:
                 async with asyncio.timeout(seconds):
-                    return await self._following(method, url, headers, limit, authorization)
+                    return await self._following(request, url)
             except TimeoutError:
                 raise HttpFailureError(f"no whole answer within {seconds:.1f} s", passing=True) from None
 
-    async def _following(
-        self, method: str, url: str, headers: Mapping[str, str], limit: int, authorization: SecretValue | None
-    ) -> Answer:
+    async def _following(self, request: _Request, url: str) -> Answer:
         first = _origin(url)
+        followed = _REDIRECTING if request.method in _READING else _KEEPING
         for _ in range(REDIRECTS + 1):
-            secret = {"Authorization": authorization.reveal()} if authorization and _origin(url) == first else {}
-            answer = await self._sent(method, url, {**headers, **secret}, limit)
+            answer = await self._sent(request if _origin(url) == first else request.elsewhere(), url)
             location = answer.headers.get("location")
-            if answer.status not in _REDIRECTING or not location:
+            if answer.status not in followed or not location:
                 return answer
             target = urljoin(url, location)
             if not _may_follow(url, target):
                 raise HttpFailureError("a redirect that leaves HTTPS", passing=False)
+            if request.body is not None and _origin(target) != first:
+                raise HttpFailureError("a redirect that takes a request's body to another host", passing=False)
             url = target
         raise HttpFailureError(f"more than {REDIRECTS} redirects", passing=False)
 
-    async def _sent(self, method: str, url: str, headers: Mapping[str, str], limit: int) -> Answer:
+    async def _sent(self, request: _Request, url: str) -> Answer:
+        secret = {"Authorization": request.authorization.reveal()} if request.authorization else {}
+        headers = {"Accept-Encoding": "identity", **request.headers, **secret}
         with _translating(self._httpx):
-            async with self._client.stream(method, url, headers={"Accept-Encoding": "identity", **headers}) as response:
+            async with self._client.stream(request.method, url, headers=headers, content=request.body) as response:
                 body = bytearray()
                 async for chunk in response.aiter_bytes():
                     body += chunk
-                    if len(body) > limit:
-                        raise HttpFailureError(f"an answer of more than {limit} bytes", passing=False)
+                    if len(body) > request.limit:
+                        raise HttpFailureError(f"an answer of more than {request.limit} bytes", passing=False)
                 return Answer(response.status_code, _joined(response), bytes(body), _without_query(url))
 
 
@@ -303,13 +356,13 @@ def _translated(error: Exception) -> HttpFailureError:
     for found in causes:
         if isinstance(found, ssl.SSLCertVerificationError):
             message = f"a certificate that is not trusted ({found.verify_message})"
-            return UntrustedCertificateError(message, passing=False)
+            return UntrustedCertificateError(message, passing=False, sent=False)
         if isinstance(found, socket.gaierror):
             return HttpFailureError(
-                f"no address for its name ({found.strerror})", passing=found.errno != socket.EAI_NONAME
+                f"no address for its name ({found.strerror})", passing=found.errno != socket.EAI_NONAME, sent=False
             )
         if isinstance(found, ConnectionRefusedError):
-            return HttpFailureError("a refused connection", passing=True)
+            return HttpFailureError("a refused connection", passing=True, sent=False)
     kind = type(error).__name__
     final = {"InvalidURL", "UnsupportedProtocol", "LocalProtocolError", "CookieConflict"}
     words = {

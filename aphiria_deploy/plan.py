@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 from aphiria_deploy.applyset import PART_OF, Parent, Pruning, select_for_pruning
 from aphiria_deploy.bundle import Manifest
@@ -35,6 +36,9 @@ BY_HAND = ("kubectl", "before-first-apply")
 """What the names of the field managers begin with that a person's commands leave behind."""
 
 
+_NOT_THERE: Manifest = {"metadata": {}}
+
+
 class PlanError(AphiriaDeployError):
     """The cluster would refuse what is planned, or it would touch what is not ours."""
 
@@ -45,7 +49,7 @@ class Action(StrEnum):
     CREATE = "create"
     UPDATE = "update"
     REPLACE = "replace"
-    """It is deleted, and created anew: Jobs alone."""
+    """It is deleted, and created anew: a Job, or what somebody is deleting already."""
     NOTHING = "nothing"
 
 
@@ -132,7 +136,7 @@ class Live:
 
     Attributes:
         objects: The live objects among those that are wanted, and all members of the set.
-        namespaces: The namespaces that are wanted and there.
+        namespaces: The namespaces that are wanted and there, and stay.
         uids: The UIDs of the objects whose identity Jobs belong to.
     """
 
@@ -167,6 +171,11 @@ def is_ours(live: Mapping[str, object]) -> bool:
     return owned_fields(live) is not None
 
 
+def is_going(live: Mapping[str, Any]) -> bool:
+    """Whether an object is being deleted: it is waited for, and is then another one."""
+    return bool(live["metadata"].get("deletionTimestamp"))
+
+
 def to_be_tried(wanted: Wanted, live: Live, circumstances: Circumstances) -> list[Manifest]:
     """Gives the objects that the server has to be asked about: what becomes of the others is known without it."""
     jobs = [manifest for manifest in wanted.manifests if is_job(manifest)]
@@ -175,6 +184,7 @@ def to_be_tried(wanted: Wanted, live: Live, circumstances: Circumstances) -> lis
         for manifest in wanted.manifests
         if ObjectKey.of(manifest) not in wanted.secrets
         and (not (namespace := manifest["metadata"].get("namespace")) or namespace in live.namespaces)
+        and not is_going(live.objects.get(ObjectKey.of(manifest)) or _NOT_THERE)
         and not (is_job(manifest) and _without_asking(manifest, jobs, live, circumstances))
     ]
 
@@ -239,6 +249,8 @@ class _Planner:
             self._refuse_what_is_not_ours(key, live)
         if is_job(manifest):
             return self._job(key, manifest, live)
+        if live is not None and is_going(live):
+            return Step(key, Action.REPLACE, manifest, live, force=True, why="it is being deleted: that is waited for")
         if key in self._wanted.secrets:
             return secret_step(manifest, live)
         return self._object(key, manifest, live)

@@ -27,9 +27,13 @@ ENVIRONMENT = "deploy.aphiria.com/environment"
 SITE = "deploy.aphiria.com/site"
 REVISION = "deploy.aphiria.com/revision"
 RESULT = "deploy.aphiria.com/result"
+BUNDLE = "deploy.aphiria.com/bundle"
+"""The annotation with the bundle's content hash."""
 
 KEPT = 10
 """How many releases of an environment are kept."""
+KEPT_JOBS = 50
+"""How many Jobs of class ``once`` a release remembers, those of former images among them."""
 LARGEST = 1_048_576
 """How many bytes the data of a Secret may have: https://kubernetes.io/docs/concepts/configuration/secret/."""
 
@@ -64,7 +68,7 @@ class Release(
         commit: The commit of the site.
         rollback_of: The revision that it brought back.
         secrets: The versions of the Secrets that pods were given, by ``namespace/name``.
-        jobs: The inputs of the Jobs of class ``once`` that are complete: they do not run again.
+        jobs: The inputs of the Jobs of class ``once`` that are complete, the last one last: they do not run again.
         finished: When it ended; none while it runs, or where what ran it died.
         message: Why it failed.
     """
@@ -113,6 +117,7 @@ def record(release: Release, namespace: str) -> Manifest:
                 REVISION: str(release.revision),
                 RESULT: release.result.value,
             },
+            "annotations": {BUNDLE: release.bundle.hash},
         },
         "type": SECRET_TYPE,
         "data": {_KEY: base64.b64encode(data).decode()},

@@ -141,6 +141,24 @@ def make_secrets(
     return made
 
 
+def recorded_secrets(specs: Sequence[SecretSpec], versions: Mapping[str, int]) -> list[MadeSecret]:
+    """Gives Secrets as far as a release records them: that they are there, of which type and version, and no value.
+
+    Args:
+        specs: What was made.
+        versions: The versions, by ``namespace/name``.
+    """
+    made = []
+    for spec in specs:
+        ref = SecretRef(spec.namespace, spec.name)
+        version = versions.get(f"{ref.namespace}/{ref.name}", 0)
+        metadata: dict[str, Any] = {"namespace": ref.namespace, "name": ref.name}
+        metadata |= {"annotations": {VERSION: str(version)}, "labels": dict(spec.labels)}
+        manifest = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": spec.type}
+        made.append(MadeSecret(ref, version, (), manifest))
+    return made
+
+
 def used_secrets(pod: Mapping[str, Any]) -> set[str]:
     """Gives the names of the Secrets that a pod's containers read, by the pod's spec.
 

@@ -14,11 +14,12 @@ from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
 from aphiria_deploy.errors import ConflictError, InputError, NotFoundError, UnknownKindError
 from aphiria_deploy.kube import Client, Deadline, Kind, Outcome, Ref, concurrently
 from aphiria_deploy.objects import GroupKind, ObjectKey
-from aphiria_deploy.plan import BY_HAND, Live, is_ours
+from aphiria_deploy.plan import BY_HAND, Live, is_going, is_ours
 from aphiria_deploy.secrets import SecretRef
 
 _SECRET = Kind("v1", "Secret")
 _NAMESPACE = Kind("v1", "Namespace")
+_GONE: Manifest = {"metadata": {"deletionTimestamp": "gone"}}
 _BY_NAME = frozenset({GroupKind("", "Secret"), GroupKind("", "Namespace")})
 
 Reading = Callable[[], list[Manifest]]
@@ -50,48 +51,74 @@ def survey(client: Client, sought: Sought, deadline: Deadline) -> Live:
         ApiError: The server refuses a request.
         UnavailableError: It does not answer.
     """
-    manifests, secrets, parent = sought.manifests, sought.secrets, sought.parent
     kinds = _kinds(client, sought, deadline)
-    places = _places(sought, kinds)
-    own = {item["metadata"]["name"] for item in manifests if item["kind"] == "Namespace"}
-    namespaces = sorted({place for _, place in places if place} | {ref.namespace for ref in secrets} | own)
-    readings: list[Reading] = [
-        partial(_listed, client, kind, place, "" if place in own else f"{PART_OF}={parent.id}", deadline)
-        for kind, place in places
-        if GroupKind(kind.group, kind.name) not in _BY_NAME
-    ]
-    readings += [partial(_found, client, Ref(_NAMESPACE, name), deadline) for name in namespaces]
-    readings += [partial(_found, client, Ref(_SECRET, ref.name, ref.namespace), deadline) for ref in secrets]
-    at_identities = len(readings)
-    readings += [partial(_found, client, _ref(client, key, deadline), deadline) for key in sought.identities]
-    outcomes = [outcome.get() for outcome in concurrently(readings, deadline.cancellation)]
-    found = {ObjectKey.of(item): item for items in outcomes[:at_identities] for item in items}
-    uids = {
-        key: items[0]["metadata"]["uid"] if items else ""
-        for key, items in zip(sought.identities, outcomes[at_identities:], strict=True)
-    }
-    there = frozenset(name for name in namespaces if ObjectKey(GroupKind("", "Namespace"), "", name) in found)
-    # Those that are there and not of the set: somebody else's, which a list of the set's members does not tell.
-    unlisted = [
-        item
-        for item in manifests
-        if ObjectKey.of(item) not in found
-        and (place := item["metadata"].get("namespace", "")) not in own
-        and (not place or place in there)
-        and item["kind"] != "Namespace"
-    ]
-    more = concurrently([partial(_found, client, Ref.of(item), deadline) for item in unlisted], deadline.cancellation)
-    found |= {ObjectKey.of(item): item for outcome in more for item in outcome.get()}
-    wanted = {ObjectKey.of(item) for item in manifests}
+    places = [place for place in _places(sought, kinds) if GroupKind(place[0].group, place[0].name) not in _BY_NAME]
+    own = {item["metadata"]["name"] for item in sought.manifests if item["kind"] == "Namespace"}
+    names = sorted({place for _, place in places if place} | {ref.namespace for ref in sought.secrets} | own)
+    # First what is outside of the environment's own namespaces, which may not be there: an account that has its
+    # rights in them has none before.
+    outside = _Reader(client, sought.parent, deadline)
+    outside.read(Ref(_NAMESPACE, name) for name in names)
+    outside.read(_ref(client, key, deadline) for key in sought.identities)
+    outside.read(Ref(_SECRET, ref.name, ref.namespace) for ref in sought.secrets if ref.namespace not in own)
+    outside.list((kind, place) for kind, place in places if place not in own)
+    found = outside.all()
+    there = frozenset(name for name in names if not is_going(found.get(_namespace_key(name), _GONE)))
+    inside = _Reader(client, sought.parent, deadline)
+    inside.read(Ref(_SECRET, ref.name, ref.namespace) for ref in sought.secrets if ref.namespace in own & there)
+    inside.list(((kind, place) for kind, place in places if place in own & there), everything=True)
+    # And those outside that are there and not of the set: somebody else's, which a list of its members does not tell.
+    inside.read(Ref.of(item) for item in sought.manifests if _is_unlisted(item, found, own, there))
+    found |= inside.all()
+    wanted = {ObjectKey.of(item) for item in sought.manifests}
     objects = {
         key: item
         for key, item in found.items()
         # Of what else is in the environment's own namespaces nothing is ours.
-        if key in wanted
-        or (item["metadata"].get("labels") or {}).get(PART_OF) == parent.id
-        or key.group_kind.kind == "Secret"
+        if key in wanted or _is_member(item, sought.parent) or key.group_kind.kind == "Secret"
     }
+    uids = {key: found[key]["metadata"]["uid"] if key in found else "" for key in sought.identities}
     return Live(objects, there, uids)
+
+
+class _Reader:
+    """Requests that are made at the same time."""
+
+    def __init__(self, client: Client, parent: Parent, deadline: Deadline) -> None:
+        self._client = client
+        self._members = f"{PART_OF}={parent.id}"
+        self._deadline = deadline
+        self._readings: list[Reading] = []
+
+    def read(self, refs: Iterable[Ref]) -> None:
+        """Asks for objects that may not be there."""
+        self._readings += [partial(_found, self._client, ref, self._deadline) for ref in refs]
+
+    def list(self, places: Iterable[tuple[Kind, str]], *, everything: bool = False) -> None:
+        """Asks for the set's members of kinds in namespaces, or for everything that is there."""
+        labels = "" if everything else self._members
+        self._readings += [
+            partial(_listed, self._client, kind, namespace, labels, self._deadline) for kind, namespace in places
+        ]
+
+    def all(self) -> dict[ObjectKey, Manifest]:
+        """What there is."""
+        outcomes = concurrently(self._readings, self._deadline.cancellation)
+        return {ObjectKey.of(item): item for outcome in outcomes for item in outcome.get()}
+
+
+def _is_unlisted(item: Manifest, found: Mapping[ObjectKey, Manifest], own: set[str], there: frozenset[str]) -> bool:
+    namespace = item["metadata"].get("namespace", "")
+    reachable = not namespace or (namespace in there and namespace not in own)
+    return reachable and item["kind"] != "Namespace" and ObjectKey.of(item) not in found
+
+
+def _is_member(item: Manifest, parent: Parent) -> bool:
+    return (item["metadata"].get("labels") or {}).get(PART_OF) == parent.id
+
+
+def _namespace_key(name: str) -> ObjectKey:
+    return ObjectKey(GroupKind("", "Namespace"), "", name)
 
 
 def tried(

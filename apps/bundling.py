@@ -162,6 +162,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
     namespaces = ["default", "kube-system", "cert-manager", definition.GATEWAY]
     base: list[Manifest] = [_bare("v1", "Namespace", name) for name in namespaces]
     base.append(_bare("gateway.networking.k8s.io/v1", "GatewayClass", "nginx"))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        base.append(_bare("v1", "Namespace", definition.STATE_NAMESPACE))
     if values.owns_cluster:
         return base
     gateway, server = objects.gateway, definition.SERVER
@@ -178,11 +180,13 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
     ]
     admin = _bare("v1", "Secret", definition.ADMIN_USERNAME.secret, server.namespace)
     service = _bare("v1", "Service", server.name, server.namespace)
+    claim = _bare("v1", "PersistentVolumeClaim", str(server.claim), server.namespace)
     return [
         *base,
         _bare("gateway.networking.k8s.io/v1", "Gateway", gateway.name, gateway.namespace)
         | {"spec": {"gatewayClassName": "nginx", "listeners": listeners}},
         service | {"spec": {"selector": {"app": server.name}, "ports": [{"name": "postgresql", "port": server.port}]}},
+        claim,
         # The keys alone: what they hold is nowhere but in the cluster.
         admin | {"data": dict.fromkeys([definition.ADMIN_USERNAME.key, definition.ADMIN_PASSWORD.key], "")},
     ]

@@ -1,1 +1,1 @@
-"""The Pulumi program: cluster, DNS, Helm releases, outputs."""
+"""The Pulumi program: cluster, DNS records, base Helm releases, and nothing else."""

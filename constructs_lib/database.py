@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from constructs_lib._k8s import Construct, Manifest, Phase
-from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.errors import InvalidPropsError
 from constructs_lib.order import ObjectRef
 from constructs_lib.placement import Placement
 from constructs_lib.pod import PodOptions, User, Volume, container, env_list, pod_spec
@@ -33,6 +33,11 @@ class DatabaseServer:
         admin_username: The administrator's name, in a Secret of that namespace.
         admin_password: The administrator's password, likewise.
         port: The port.
+        claim: The claim with its data, in its namespace; none for a server outside of the cluster. A claim that was
+            made anew is another server, in which nothing is yet.
+
+    Raises:
+        InvalidValueError: The claim's name is not one.
     """
 
     name: str
@@ -40,11 +45,23 @@ class DatabaseServer:
     admin_username: SecretKey
     admin_password: SecretKey
     port: int = 5432
+    claim: str | None = "db-pv-claim"
+
+    def __post_init__(self) -> None:
+        if self.claim is not None:
+            Name(self.claim)
 
     @property
     def host(self) -> str:
         """The name that resolves in every namespace."""
         return f"{self.name}.{self.namespace}.svc.cluster.local"
+
+    @property
+    def identity(self) -> ObjectRef | None:
+        """The object whose UID tells this server from another one that takes its place, where there is one."""
+        if self.claim is None:
+            return None
+        return ObjectRef(group="", kind="PersistentVolumeClaim", namespace=self.namespace, name=self.claim)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,10 +102,9 @@ class DatabaseProps:
 
     Attributes:
         placement: Where it lives.
-        server: How others see it: its name and its administrator's Secret.
+        server: How others see it: its name, its claim and its administrator's Secret.
         image: PostgreSQL.
         storage: The size of its claim.
-        claim: The claim's name.
         storage_class: The claim's storage class; the cluster's default without.
         settings: Settings of ``postgresql.conf``, over the defaults here.
         resources: What it is promised and may use; its memory limit is at least 512Mi.
@@ -103,7 +119,6 @@ class DatabaseProps:
     server: DatabaseServer
     image: ImageRef
     storage: Quantity
-    claim: str = "db-pv-claim"
     storage_class: str | None = None
     settings: Mapping[str, str | int | bool] = field(default_factory=dict)
     resources: Resources | None = None
@@ -127,10 +142,8 @@ class DatabaseProps:
             for name in self.settings
             if not re.fullmatch(r"[a-z_][a-z0-9_.]*", name)
         ]
-        try:
-            Name(self.claim)
-        except InvalidValueError as error:
-            problems.append(f"claim: {error}")
+        if self.server.claim is None:
+            problems.append("server.claim: found none, expected the name of the claim that holds the data")
         if problems:
             raise InvalidPropsError(f"Database {self.server.name}: {problem}" for problem in problems)
 
@@ -219,7 +232,7 @@ def _claim(props: DatabaseProps) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolumeClaim",
-        "metadata": props.placement.metadata(props.claim, app=props.server.name, component=_COMPONENT),
+        "metadata": props.placement.metadata(str(props.server.claim), app=props.server.name, component=_COMPONENT),
         "spec": {
             "accessModes": ["ReadWriteOnce"],
             "resources": {"requests": {"storage": str(props.storage)}},
@@ -231,7 +244,7 @@ def _claim(props: DatabaseProps) -> dict[str, Any]:
 def _pod(props: DatabaseProps) -> dict[str, Any]:
     name = props.server.name
     volumes: Sequence[Volume] = [
-        Volume(name="data", mount_path=_DATA, source={"persistentVolumeClaim": {"claimName": props.claim}}),
+        Volume(name="data", mount_path=_DATA, source={"persistentVolumeClaim": {"claimName": props.server.claim}}),
         Volume.config(f"{name}-config", _CONFIG_PATH),
         Volume(name="run", mount_path="/var/run/postgresql"),
         Volume(name="tmp", mount_path="/tmp"),  # noqa: S108 - a path in the container

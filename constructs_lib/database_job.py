@@ -6,6 +6,7 @@ as psql variables, taken from the environment by psql itself and quoted by the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,26 +18,64 @@ from constructs_lib.job import JobClass, job, job_ref
 from constructs_lib.order import ObjectRef
 from constructs_lib.placement import Placement
 from constructs_lib.pod import PodOptions, User, container, env_list, pod_spec
+from constructs_lib.psql import raise_where, run_sql
 from constructs_lib.values import DatabaseName, ImageRef, Resources, SecretKey
 
 _COMPONENT = "database"
-_WAIT = "until pg_isready --quiet; do sleep 2; done"
-_PSQL = "exec psql --no-psqlrc --no-password --quiet --tuples-only --no-align --set ON_ERROR_STOP=1"
 
-# Every statement may find its work done. Two Jobs for one name wait for each other: the lock is the name's. The
-# server's own databases are closed to the roles as well, under one lock for all: by default anyone may connect to
-# them, and whoever is connected to template1 keeps every new database from being created.
-_CREATE = """\
+PREVIEWS_NAME = r"^[a-z][a-z0-9_]*_pr_[1-9][0-9]*$"
+"""What the database and the role of a preview are called, and nothing else: only these are ever dropped."""
+
+_NAMES = """\
 \\getenv role DATABASE_ROLE
 \\getenv database DATABASE_NAME
+SET lock_timeout = '120s';
+"""
+# Jobs for one name wait for each other: the lock is the name's.
+_LOCK = "SELECT pg_advisory_lock(hashtextextended(:'database', 0)) IS NULL AS locked \\gset\n"
+
+# Every statement may find its work done, or half done: a server that is killed while it drops a database leaves one
+# that nobody can use (its connection limit is -2). template0 and not template1: nobody can be connected to it, which
+# would keep a database from being created. The server's own databases are closed to the roles as well, under one lock
+# for all: by default anyone may connect to them. The verifier stays out of the server's log.
+_CREATE = "".join(
+    [
+        _NAMES,
+        """\
 \\getenv verifier DATABASE_PASSWORD_VERIFIER
 \\getenv connections DATABASE_CONNECTION_LIMIT
-SELECT pg_advisory_lock(hashtextextended(:'database', 0)) IS NULL AS locked \\gset
+SET log_statement = none;
+SET log_min_duration_statement = -1;
+SET log_min_error_statement = panic;
+""",
+        raise_where(
+            "'DATABASE_PASSWORD_VERIFIER: found something else, expected a SCRAM-SHA-256 verifier'",
+            "WHERE :'verifier' !~ '^SCRAM-SHA-256[$][1-9][0-9]*:[A-Za-z0-9+/=]+[$][A-Za-z0-9+/=]+:[A-Za-z0-9+/=]+$'",
+        ),
+        raise_where(
+            "format('role %s is the administrator, expected a role for database %s alone', :'role', :'database')",
+            "WHERE :'role' = current_user",
+        ),
+        _LOCK,
+        raise_where(
+            "format('database %s belongs to role %s, expected %s: it is another one''s', datname, rolname, :'role')",
+            "FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba\n"
+            "  WHERE datname = :'database' AND rolname <> :'role' AND NOT rolsuper",
+        ),
+        """\
 SELECT format('CREATE ROLE %I', :'role')
  WHERE NOT EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
 SELECT format('ALTER ROLE %I LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS'
-              ' CONNECTION LIMIT %s PASSWORD %L', :'role', :connections, :'verifier') \\gexec
-SELECT format('CREATE DATABASE %I OWNER %I', :'database', :'role')
+              ' CONNECTION LIMIT %s PASSWORD %L', :'role', :'connections'::int, :'verifier') \\gexec
+SELECT format('REVOKE %I FROM %I GRANTED BY %I', granted.rolname, :'role', coalesce(grantor.rolname, current_user))
+  FROM pg_auth_members
+  JOIN pg_roles AS granted ON granted.oid = roleid
+  JOIN pg_roles AS holder ON holder.oid = member
+  LEFT JOIN pg_roles AS grantor ON grantor.oid = pg_auth_members.grantor
+ WHERE holder.rolname = :'role' \\gexec
+SELECT format('DROP DATABASE %I', datname)
+  FROM pg_database WHERE datname = :'database' AND datconnlimit = -2 \\gexec
+SELECT format('CREATE DATABASE %I OWNER %I TEMPLATE template0', :'database', :'role')
  WHERE NOT EXISTS (SELECT FROM pg_database WHERE datname = :'database') \\gexec
 SELECT format('ALTER DATABASE %I OWNER TO %I', :'database', :'role') \\gexec
 SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', :'database') \\gexec
@@ -45,26 +84,39 @@ SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', datname) FROM pg_database
  WHERE datname IN ('postgres', 'template1')
    AND EXISTS (SELECT FROM aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE grantee = 0) \\gexec
 SELECT pg_advisory_unlock(hashtextextended('postgres', 0)) AS unlocked \\gset
-SELECT format('DO $do$ BEGIN RAISE EXCEPTION %L; END $do$',
-              format('database %s does not belong to role %s', :'database', :'role'))
- WHERE NOT EXISTS (SELECT FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba
-                    WHERE datname = :'database' AND rolname = :'role') \\gexec
-SELECT format('database %s belongs to role %s', :'database', :'role');
-"""
+""",
+        raise_where(
+            "format('database %s does not belong to role %s', :'database', :'role')",
+            "WHERE NOT EXISTS (SELECT FROM pg_database JOIN pg_roles ON pg_roles.oid = datdba\n"
+            "                    WHERE datname = :'database' AND rolname = :'role')",
+        ),
+        "SELECT format('database %s belongs to role %s', :'database', :'role');\n",
+    ]
+)
 
-_DROP = """\
-\\getenv role DATABASE_ROLE
-\\getenv database DATABASE_NAME
-SELECT pg_advisory_lock(hashtextextended(:'database', 0)) IS NULL AS locked \\gset
+_DROP = "".join(
+    [
+        _NAMES,
+        raise_where(
+            "format('%s %s is no preview''s, expected a name such as site_pr_N: nothing was dropped', kind, name)",
+            "FROM (VALUES ('database', :'database'), ('role', :'role')) AS given (kind, name)\n"
+            f"  WHERE name !~ '{PREVIEWS_NAME}'",
+        ),
+        _LOCK,
+        """\
 SELECT format('DROP DATABASE %I WITH (FORCE)', :'database')
  WHERE EXISTS (SELECT FROM pg_database WHERE datname = :'database') \\gexec
-SELECT format('DROP ROLE %I', :'role')
+SELECT format(command, :'role') FROM (VALUES ('DROP OWNED BY %I'), ('DROP ROLE %I')) AS commands (command)
  WHERE EXISTS (SELECT FROM pg_roles WHERE rolname = :'role') \\gexec
-SELECT format('DO $do$ BEGIN RAISE EXCEPTION %L; END $do$', format('%s %s is still there', kind, name))
-  FROM (SELECT 'database' AS kind, datname AS name FROM pg_database WHERE datname = :'database'
-        UNION ALL SELECT 'role', rolname FROM pg_roles WHERE rolname = :'role') AS rest \\gexec
-SELECT format('database %s and role %s are gone', :'database', :'role');
-"""
+""",
+        raise_where(
+            "format('%s %s is still there', kind, name)",
+            "FROM (SELECT 'database' AS kind, datname AS name FROM pg_database WHERE datname = :'database'\n"
+            "        UNION ALL SELECT 'role', rolname FROM pg_roles WHERE rolname = :'role') AS rest",
+        ),
+        "SELECT format('database %s and role %s are gone', :'database', :'role');\n",
+    ]
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,17 +179,34 @@ class DatabaseJob(Manifest):
     """
 
     def __init__(self, scope: Construct, id: str, props: DatabaseJobProps) -> None:  # noqa: A002 - cdk8s's name
-        variables: dict[str, str | SecretKey] = {
-            "DATABASE_PASSWORD_VERIFIER": props.verifier,
-            "DATABASE_CONNECTION_LIMIT": str(props.connection_limit),
-        }
-        manifest = _job(props, "db-init", JobClass.ENSURE, _CREATE, variables)
+        manifest = create_job(props)
         super().__init__(scope, id, manifest)
         self.ref = job_ref(manifest)
 
 
+def create_job(props: DatabaseJobProps) -> dict[str, Any]:
+    """Gives the Job that makes role and database, or sets them right."""
+    variables: dict[str, str | SecretKey] = {
+        "DATABASE_PASSWORD_VERIFIER": props.verifier,
+        "DATABASE_CONNECTION_LIMIT": str(props.connection_limit),
+    }
+    return _job(props, "db-init", JobClass.ENSURE, _CREATE, variables)
+
+
 def drop_job(props: DatabaseJobProps) -> dict[str, Any]:
-    """Gives the Job that ends the connections, drops database and role, and reads back that both are gone."""
+    """Gives the Job that ends the connections, drops database and role, and reads back that both are gone.
+
+    Raises:
+        InvalidPropsError: The database, or the role, is not called like a preview's.
+    """
+    problems = [
+        f"DatabaseJob {props.database}: {prop}: found {str(name)!r}, expected a preview's, such as site_pr_N: "
+        "nothing else is ever dropped"
+        for prop, name in (("database", props.database), ("role", props.role))
+        if not re.search(PREVIEWS_NAME, str(name))
+    ]
+    if problems:
+        raise InvalidPropsError(problems)
     return _job(props, "db-drop", JobClass.ALWAYS, _DROP, {})
 
 
@@ -150,7 +219,7 @@ def _job(
         props.image,
         props.user,
         resources=props.resources,
-        command=["sh", "-c", f"{_WAIT}\n{_PSQL} <<'SQL'\n{script}SQL\n"],
+        command=["sh", "-c", run_sql(script)],
         env=env_list(
             {
                 "PGHOST": server.host,
@@ -174,6 +243,7 @@ def _job(
         job_class=job_class,
         pod=pod_spec([run], options=props.options, restart_policy="Never"),
         after=props.after,
+        runs_again_with=server.identity if job_class is JobClass.ENSURE else None,
         options=props.options,
         deadline=props.deadline,
         retries=props.retries,

@@ -17,6 +17,8 @@ JOB_CLASS = "deploy.aphiria.com/job-class"
 """The annotation that says when a Job runs again."""
 JOB_INPUT = "deploy.aphiria.com/job-input"
 """The annotation of a Job of class ``once`` that says what it has done when it is complete."""
+RUNS_AGAIN_WITH = "deploy.aphiria.com/runs-again-with"
+"""The annotation of a Job of class ``ensure`` that names an object: when its UID is another, the Job runs again."""
 
 _HASH_DIGITS = 10
 
@@ -41,6 +43,7 @@ def job(
     job_class: JobClass,
     pod: Mapping[str, Any],
     after: Sequence[ObjectRef] = (),
+    runs_again_with: ObjectRef | None = None,
     options: PodOptions,
     deadline: int,
     retries: int,
@@ -57,6 +60,7 @@ def job(
         job_class: When it runs again.
         pod: The pod's spec.
         after: What must be there, or complete, first.
+        runs_again_with: For a Job of class ``ensure``, an object that tells what it works on from another by its UID.
         options: What the site adds.
         deadline: Seconds after which it has failed.
         retries: How often a failed pod is replaced.
@@ -77,6 +81,8 @@ def job(
     if job_class is JobClass.ONCE:
         runs = [[part["image"], part.get("command", []), part.get("args", [])] for part in pod["containers"]]
         annotations[JOB_INPUT] = checksum(runs)
+    if runs_again_with:
+        annotations[RUNS_AGAIN_WITH] = str(runs_again_with)
     name = str(Name(f"{prefix}-{checksum([job_class.value, spec])[:_HASH_DIGITS]}"))
     return {
         "apiVersion": "batch/v1",

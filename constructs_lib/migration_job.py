@@ -12,10 +12,26 @@ from constructs_lib.job import JobClass, job, job_ref
 from constructs_lib.order import ObjectRef
 from constructs_lib.placement import Placement
 from constructs_lib.pod import EnvSource, PodOptions, User, Volume, container, env_list, pod_spec
+from constructs_lib.psql import PSQL, WAIT_SECONDS
 from constructs_lib.values import ImageRef, Resources
 
-# A connection as the role, not an open port: the server must be up, the database there and the password right.
-_WAIT = "until psql --no-psqlrc --no-password --quiet --tuples-only --command 'SELECT 1' >/dev/null; do sleep 2; done"
+# A connection as the role, not an open port: the server must be up, the database there and the password right. It may
+# all be on its way, so that whatever is missing is waited for; the log says what, and so does the end.
+_WAIT = f"""\
+end=$(($(date +%s) + {WAIT_SECONDS}))
+said=
+until log=$({PSQL} --command 'SELECT 1' 2>&1); do
+  if [ "$(date +%s)" -ge "$end" ]; then
+    printf 'error: no connection as %s to database %s within {WAIT_SECONDS} s: %s\\n' "$PGUSER" "$PGDATABASE" "$log" >&2
+    exit 1
+  fi
+  if [ "$log" != "$said" ]; then
+    printf 'waiting for the database: %s\\n' "$log" >&2
+    said=$log
+  fi
+  sleep 1
+done
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

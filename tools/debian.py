@@ -35,6 +35,8 @@ REQUIREMENTS: Final = (
     ),
     Requirement("php-fpm", ("php-fpm*",), "tests/runtime: the Api behind PHP-FPM, ending without a lost request"),
     Requirement("postgresql", ("initdb", "postgres", "pg_dump"), "tests/runtime: database Jobs, backups"),
+    Requirement("busybox", ("busybox",), "tests/runtime: the scripts of database Jobs, in the shell of their images"),
+    Requirement("rclone", ("rclone",), "tests/runtime: backups"),
     Requirement("chromium", ("chromium",), "tests/runtime: a page that reads its configuration"),
     Requirement("wrk", ("wrk",), "tests/runtime: requests under load"),
     Requirement("etcd-server", ("etcd",), "tests/e2e: a real API server"),

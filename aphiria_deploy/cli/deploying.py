@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
@@ -43,6 +43,7 @@ class Options:
         skip_health_check: Whether the site's URLs are not asked.
         take_over: Whether objects and fields of others are taken over.
         ports: The ports at the Gateway's address, by the URLs', where they differ.
+        known: The outputs of the environment's stack, where this run has them already.
     """
 
     environment: str
@@ -57,6 +58,7 @@ class Options:
     skip_health_check: bool = False
     take_over: bool = False
     ports: Mapping[int, int] | None = None
+    known: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -75,21 +77,35 @@ def run(options: Options) -> Report:
     """
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation), progress() as shown:
-        settled = _settle(options)
-        inputs = _inputs(settled)
-        with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
-            request = Request(
-                bundle=settled.bundle,
-                inputs=inputs,
-                commit=options.commit,
-                take_over=options.take_over,
-                plan_only=options.plan_only,
-                approve=_approval(options, shown),
-                verify=_verify(options, settled.logins),
-                timeout=options.timeout,
-                wait_for_lock=options.wait_for_lock,
-            )
-            return deploy(client, request, shown, cancellation)
+        return run_within(options, shown, cancellation)
+
+
+def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Report:
+    """Deploys an environment as a part of something else.
+
+    Args:
+        options: What is deployed, and how.
+        shown: Is told what happens.
+        cancellation: What stops it.
+
+    Raises:
+        AphiriaDeployError: It could not be begun. Nothing was changed.
+    """
+    settled = _settle(options)
+    inputs = _inputs(settled)
+    with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
+        request = Request(
+            bundle=settled.bundle,
+            inputs=inputs,
+            commit=options.commit,
+            take_over=options.take_over,
+            plan_only=options.plan_only,
+            approve=_approval(options, shown),
+            verify=_verify(options, settled.logins),
+            timeout=options.timeout,
+            wait_for_lock=options.wait_for_lock,
+        )
+        return deploy(client, request, shown, cancellation)
 
 
 def make_secrets(options: Options) -> list[Made]:
@@ -146,15 +162,15 @@ def _bundle(options: Options) -> tuple[Bundle, Stack, Mapping[str, Login]]:
         if options.images:
             raise InputError("--bundle: found images beside it, expected none: a bundle says which images it runs")
         bundle = bundling.read_bundle(options.bundle_file, environment)
-        stack = Stack(options.where, bundle.environment.stack)
+        stack = Stack(options.where, bundle.environment.stack, options.known)
         return bundle, stack, _logins(options, stack, bundle)
     if not bundling.needs_registry(environment, options.images):
         bundle = bundling.make_bundle(environment, options.images)
-        stack = Stack(options.where, bundle.environment.stack)
+        stack = Stack(options.where, bundle.environment.stack, options.known)
         return bundle, stack, _logins(options, stack, bundle)
     # With samples, to see which stack it lives on, and so which login the registry wants.
     sample = bundling.make_bundle(environment, {})
-    stack = Stack(options.where, sample.environment.stack)
+    stack = Stack(options.where, sample.environment.stack, options.known)
     logins = bundling.logins_of(stack.outputs, sample)
     pinned = bundling.pinned_images(environment, options.images, logins)
     return bundling.make_bundle(environment, pinned), stack, logins

@@ -46,7 +46,7 @@ def status(
     from aphiria_deploy.cli import environment_text, inspecting
 
     name = given.parse_environment(environment)
-    with _reading(kubeconfig, context, outputs) as (client, deadline):
+    with given.about(name), _reading(kubeconfig, context, outputs) as (client, deadline):
         found = inspecting.status(client, name, deadline)
     _print(output, found, environment_text.status)
     if not found["healthy"]:
@@ -80,9 +80,29 @@ def history(
     from aphiria_deploy.cli import environment_text, inspecting
 
     name = given.parse_environment(environment)
-    with _reading(kubeconfig, context, outputs) as (client, deadline):
+    with given.about(name), _reading(kubeconfig, context, outputs) as (client, deadline):
         found = {"environment": name, "releases": inspecting.history(client, name, deadline)}
     _print(output, found, environment_text.history)
+
+
+def drift(
+    environment: EnvironmentName,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    output: Output = Format.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Show where the cluster has departed from the last release; exit code 3 if anywhere. Nothing is written."""
+    from aphiria_deploy.cli import environment_text, inspecting
+
+    name = given.parse_environment(environment)
+    with _reading(kubeconfig, context, outputs) as (client, deadline):
+        found = inspecting.departures(client, name, deadline)
+    data = {"environment": name, "drift": [environment_text.departure(one) for one in found]}
+    _print(output, data, lambda _: environment_text.drift(name, found))
+    if found:
+        raise typer.Exit(_DIFFERENT)
 
 
 def logs(
@@ -128,11 +148,12 @@ def rollback(
     how = writing.How(
         environment=given.parse_environment(environment),
         where=writing.Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
-    report = writing.roll_back(how, to=to, plan_only=plan, skip_health_check=skip_health_check)
+    with given.about(how.environment):
+        report = writing.roll_back(how, to=to, plan_only=plan, skip_health_check=skip_health_check)
     _print(output, showing.deploy_data(report), lambda _: showing.deploy_text(report))
     if report.result in {"failed", "refused"}:
         raise typer.Exit(report.error.exit_code if report.error else 1)
@@ -156,11 +177,12 @@ def destroy(
     how = writing.How(
         environment=given.parse_environment(environment),
         where=writing.Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
-    report = writing.destroy(how, bundle)
+    with given.about(how.environment):
+        report = writing.destroy(how, bundle)
     _print(output, showing.destroy_data(report), lambda _: showing.destroy_text(report))
     if report.error:
         raise typer.Exit(report.error.exit_code)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from aphiria_deploy.cli.showing import table
+from aphiria_deploy.drift import Departure
 
 
 def status(found: dict[str, Any]) -> str:
@@ -65,6 +67,27 @@ def history(found: dict[str, Any]) -> str:
     if not rows:
         return f"{found['environment']}: no release"
     return table(("REVISION", "RESULT", "STARTED (UTC)", "TOOK", "BY", "COMMIT", ""), rows)
+
+
+def drift(environment: str, found: Sequence[Departure]) -> str:
+    """Where the cluster has departed from the last release, a line each."""
+    if not found:
+        return f"{environment}: no drift"
+    return "\n".join([f"{environment}: {len(found)} found", *(f"  {one}" for one in found)])
+
+
+def departure(one: Departure) -> dict[str, Any]:
+    """A departure as data."""
+    return {
+        "kind": one.key.group_kind.kind,
+        "namespace": one.key.namespace,
+        "name": one.key.name,
+        "path": one.path,
+        "expected": one.wanted,
+        "found": one.found,
+        "owner": one.owner or None,
+        "since": one.since.isoformat() if one.since else None,
+    }
 
 
 def age(seconds: int | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, Manifest
+from aphiria_deploy.drift import Departure, drift
 from aphiria_deploy.errors import ApiError, InputError
 from aphiria_deploy.fields import at, moment, number
 from aphiria_deploy.jobs import is_job
@@ -18,8 +19,10 @@ from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Live
 from aphiria_deploy.readiness import judge
 from aphiria_deploy.releases import ENVIRONMENT, Release
+from aphiria_deploy.secrets import recorded_secrets
 from aphiria_deploy.state import Header, Remembered, State, read_summary
 from aphiria_deploy.survey import Sought, secret_refs, survey
+from aphiria_deploy.wanted import needed_identities, wanted
 
 SECONDS = 60.0
 _POD = Kind("v1", "Pod")
@@ -63,7 +66,7 @@ def recorded(client: Client, environment: str, deadline: Deadline) -> Recorded:
     sought = Sought(
         manifests=bundle.manifests,
         secrets=secret_refs(bundle.secrets),
-        identities=[],
+        identities=needed_identities(bundle.manifests),
         parent=known.as_parent(),
         former=[],
     )
@@ -174,6 +177,18 @@ def _release(known: Remembered, header: Header) -> dict[str, Any]:
         "bundle": release.bundle.hash,
         "message": release.message,
     }
+
+
+def departures(client: Client, environment: str, deadline: Deadline) -> list[Departure]:
+    """Compares what is there with what the last release asked for. Nothing is written.
+
+    Raises:
+        InputError: Nothing of it is recorded in this cluster.
+    """
+    found = recorded(client, environment, deadline)
+    release, set_id = found.release, found.remembered.as_parent().id
+    want = wanted(release.bundle, recorded_secrets(release.bundle.secrets, release.secrets), set_id, found.live.uids)
+    return drift(want.manifests, found.live.objects)
 
 
 @dataclass(frozen=True)

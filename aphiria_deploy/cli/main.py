@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
 
 from aphiria_deploy.cli.check import check
+from aphiria_deploy.cli.cluster import cluster
 from aphiria_deploy.cli.deploy import diff, local, pr, preview_base, production
-from aphiria_deploy.cli.environment import destroy, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.environment import destroy, drift, history, list_environments, logs, rollback, status
+from aphiria_deploy.cli.github import app as github
+from aphiria_deploy.cli.github import gc, promote
 from aphiria_deploy.cli.secrets import secrets
 from aphiria_deploy.cli.synth import synth
 from aphiria_deploy.errors import AphiriaDeployError
@@ -21,28 +25,59 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-for command in (pr, local, preview_base, production, diff, status, history, logs, rollback, destroy, check, synth):
+for command in (
+    pr,
+    local,
+    preview_base,
+    production,
+    diff,
+    drift,
+    status,
+    history,
+    logs,
+    rollback,
+    destroy,
+    check,
+    synth,
+):
     app.command()(command)
 app.command("list")(list_environments)
 app.add_typer(secrets)
+app.add_typer(cluster)
+app.command()(gc)
+app.command()(promote)
+app.add_typer(github)
 
 
 def run() -> NoReturn:
     """Runs the command and ends the process with its exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except AphiriaDeployError as error:
         if "--verbose" in sys.argv:
-            raise
-        if _wants_json(sys.argv):
-            import json
-
-            kind = type(error).__name__
-            document = {"result": "failed", "error": {"kind": kind, "message": str(error), "exitCode": error.exit_code}}
-            sys.stdout.write(json.dumps(document, indent=2) + "\n")
+            traceback.print_exc()
+        _report(error, str(error), error.exit_code)
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    sys.exit(0)
+    except typer.TyperException as error:
+        # Of an option that nobody knows, or a value that is none.
+        _report(error, error.format_message(), error.exit_code)
+        error.show()  # type: ignore[attr-defined] # each that is raised has it
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.stderr.write("error: stopped\n")
+        sys.exit(1)
+
+
+def _report(error: Exception, message: str, exit_code: int) -> None:
+    """Says a failure as data too, where that was asked for: of one that came before there was a report."""
+    if not _wants_json(sys.argv):
+        return
+    import json
+
+    about = {"environment": error.environment} if isinstance(error, AphiriaDeployError) and error.environment else {}
+    said = {"kind": type(error).__name__, "message": message, "exitCode": exit_code}
+    sys.stdout.write(json.dumps({**about, "result": "failed", "error": said}, indent=2) + "\n")
 
 
 def _wants_json(arguments: list[str]) -> bool:

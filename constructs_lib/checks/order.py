@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from constructs_lib.checks.manifests import Object, string
 
 DEPENDS_ON = "config.kubernetes.io/depends-on"
+RUNS_AGAIN_WITH = "deploy.aphiria.com/runs-again-with"
 _CLUSTER_PARTS = 3
 _NAMESPACED_PARTS = 5
 
@@ -22,12 +23,17 @@ class Reference:
     name: str
 
 
-def dependencies(item: Object) -> list[tuple[str, Reference | None]]:
+def dependencies(item: Object, annotation: str = DEPENDS_ON) -> list[tuple[str, Reference | None]]:
     """Gives what an object waits for: each entry of the annotation, and the object that it names, if it is well formed.
 
-    The format is ``GROUP/namespaces/NAMESPACE/KIND/NAME``, or ``GROUP/KIND/NAME`` for an object of the whole cluster.
+    The format is ``GROUP/namespaces/NAMESPACE/KIND/NAME``, or ``GROUP/KIND/NAME`` for an object of the whole cluster;
+    the group of core kinds is empty.
+
+    Args:
+        item: The object.
+        annotation: Which annotation; others have the same format.
     """
-    entries = [entry.strip() for entry in string(item.annotations.get(DEPENDS_ON)).split(",")]
+    entries = [entry.strip() for entry in string(item.annotations.get(annotation)).split(",")]
     return [(entry, _parse(entry)) for entry in entries if entry]
 
 

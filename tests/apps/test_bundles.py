@@ -135,8 +135,11 @@ def test_the_base_is_what_the_cluster_and_the_releases_bring(environment: str) -
         "Namespace/nginx-gateway",
         "GatewayClass/nginx",
     ]
-    shared = ["Gateway/nginx-gateway", "Service/db", "Secret/db-admin"] if environment == "pr-107" else []
-    assert base == [*expected, *shared]
+    shared = {
+        "pr-107": ["Gateway/nginx-gateway", "Service/db", "PersistentVolumeClaim/db-pv-claim", "Secret/db-admin"],
+        "preview-base": ["Namespace/aphiria-deploy"],
+    }
+    assert base == [*expected, *shared.get(environment, [])]
 
 
 def test_a_preview_finds_the_gateway_and_the_database_as_the_base_makes_them() -> None:
@@ -149,7 +152,9 @@ def test_a_preview_finds_the_gateway_and_the_database_as_the_base_makes_them() -
     service, real_service = one(base, "Service", "db"), one(made, "Service", "db")
     assert service["spec"]["selector"] == real_service["spec"]["selector"]
     assert service["spec"]["ports"][0]["port"] == real_service["spec"]["ports"][0]["port"]
-    assert {key(item) for item in base if item["kind"] in {"Gateway", "Service"}} <= {key(item) for item in made}
+    assert {key(item) for item in base if item["kind"] in {"Gateway", "Service", "PersistentVolumeClaim"}} <= {
+        key(item) for item in made
+    }
 
 
 def test_the_declared_base_holds_no_values() -> None:

@@ -14,6 +14,7 @@ from constructs_lib import (
     DatabaseProps,
     DatabaseServer,
     InvalidPropsError,
+    InvalidValueError,
     PodOptions,
     Quantity,
     Resources,
@@ -32,7 +33,6 @@ PROPS = DatabaseProps(placement=BESIDE_THE_SERVER, server=SERVER, image=POSTGRES
 def test_the_defaults_are_these() -> None:
     assert required(DatabaseProps) == {"placement", "server", "image", "storage"}
     assert defaults(DatabaseProps) == {
-        "claim": "db-pv-claim",
         "storage_class": None,
         "settings": {},
         "resources": None,
@@ -40,7 +40,7 @@ def test_the_defaults_are_these() -> None:
         "options": PodOptions(),
     }
     assert required(DatabaseServer) == {"name", "namespace", "admin_username", "admin_password"}
-    assert defaults(DatabaseServer) == {"port": 5432}
+    assert defaults(DatabaseServer) == {"port": 5432, "claim": "db-pv-claim"}
     assert required(DatabaseConnection) == {"host", "port", "database", "role", "password"}
 
 
@@ -82,7 +82,7 @@ def test_the_claim_is_written_by_one_node(render: Render) -> None:
 
 
 def test_the_claim_may_have_a_class_and_a_name(render: Render) -> None:
-    objects = render(Database, replace(PROPS, claim="data", storage_class="fast"))
+    objects = render(Database, replace(PROPS, server=replace(SERVER, claim="data"), storage_class="fast"))
 
     assert one(objects, "PersistentVolumeClaim", "data")["spec"]["storageClassName"] == "fast"
     assert {"name": "data", "persistentVolumeClaim": {"claimName": "data"}} in pod_spec(one(objects, "Deployment"))[
@@ -200,12 +200,22 @@ def test_enough_memory_to_start_is_enough(render: Render, memory: str) -> None:
             "Database db: settings: found 'max connections', expected the name of a setting such as max_connections",
         ),
         ({"settings": {"a = 1\nb": 1}}, "Database db: settings: found 'a = 1\\nb'"),
-        ({"claim": "Data"}, "Database db: claim: name: found 'Data', expected a DNS label"),
+        (
+            {"server": replace(SERVER, claim=None)},
+            "Database db: server.claim: found none, expected the name of the claim that holds the data",
+        ),
     ],
 )
 def test_props_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidPropsError, match=re.escape(message)):
         replace(PROPS, **changes)
+
+
+def test_a_server_is_known_by_its_claim_where_it_has_one() -> None:
+    assert str(SERVER.identity) == "/namespaces/data/PersistentVolumeClaim/db-pv-claim"
+    assert replace(SERVER, claim=None).identity is None
+    with pytest.raises(InvalidValueError, match="name: found 'Data', expected a DNS label"):
+        replace(SERVER, claim="Data")
 
 
 def test_a_connection_is_what_libpq_reads() -> None:

@@ -29,7 +29,7 @@ PROPS = DatabaseJobProps(
     server=SERVER,
     image=POSTGRESQL,
     database=DatabaseName("shop_pr_7"),
-    role=DatabaseName("shop_role_7"),
+    role=DatabaseName("shop_role_pr_7"),
     verifier=SecretKey("db-role-pr-7", "verifier"),
     suffix="pr-7",
 )
@@ -66,7 +66,10 @@ def script(job: Object) -> str:
 def test_the_job_runs_beside_the_server_whenever_something_changed(created: Object) -> None:
     assert re.fullmatch(r"db-init-pr-7-[0-9a-f]{10}", created["metadata"]["name"])
     assert created["metadata"]["namespace"] == "data"
-    assert created["metadata"]["annotations"] == {"deploy.aphiria.com/job-class": "ensure"}
+    assert created["metadata"]["annotations"] == {
+        "deploy.aphiria.com/job-class": "ensure",
+        "deploy.aphiria.com/runs-again-with": "/namespaces/data/PersistentVolumeClaim/db-pv-claim",
+    }
     assert pod_spec(created)["restartPolicy"] == "Never"
 
 
@@ -79,7 +82,7 @@ def test_names_and_secrets_come_from_the_environment(created: Object) -> None:
         "PGPASSWORD": {"secretKeyRef": {"name": "db-admin", "key": "password"}},
         "PGCONNECT_TIMEOUT": "10",
         "DATABASE_NAME": "shop_pr_7",
-        "DATABASE_ROLE": "shop_role_7",
+        "DATABASE_ROLE": "shop_role_pr_7",
         "DATABASE_PASSWORD_VERIFIER": {"secretKeyRef": {"name": "db-role-pr-7", "key": "verifier"}},
         "DATABASE_CONNECTION_LIMIT": "20",
     }
@@ -90,7 +93,7 @@ def test_no_name_is_pasted_into_sql_and_no_error_is_passed_over(created: Object,
     text = script(created if make == "create" else drop_job(PROPS))
 
     assert "shop_" not in text
-    assert "--set ON_ERROR_STOP=1 <<'SQL'" in text
+    assert "--set ON_ERROR_STOP=1 2>&1 <<'SQL'" in text
     assert "||" not in text
     assert re.findall(r"\\getenv (\w+) (\w+)", text)[:2] == [("role", "DATABASE_ROLE"), ("database", "DATABASE_NAME")]
 
@@ -118,6 +121,22 @@ def test_the_drop_reads_back_that_both_are_gone() -> None:
     steps = ["DROP DATABASE %I WITH (FORCE)", "DROP ROLE %I", "FROM pg_database", "FROM pg_roles", "is still there"]
     assert all(step in text for step in steps)
     assert text.index("DROP DATABASE") < text.index("DROP ROLE") < text.index("is still there")
+
+
+def test_a_server_outside_of_the_cluster_has_no_object_that_it_is_known_by(render: Render) -> None:
+    job = one(render(DatabaseJob, replace(PROPS, server=replace(SERVER, claim=None))), "Job")
+
+    assert "deploy.aphiria.com/runs-again-with" not in job["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize("prop", ["database", "role"])
+@pytest.mark.parametrize("name", ["shop", "shop_pr_", "shop_pr_0", "shop_pr_7_old"])
+def test_only_what_is_called_like_a_previews_can_be_dropped(prop: str, name: str) -> None:
+    message = f"{prop}: found '{name}', expected a preview's, such as site_pr_N: nothing else is ever dropped"
+
+    changed: dict[str, Any] = {prop: DatabaseName(name)}
+    with pytest.raises(InvalidPropsError, match=re.escape(message)):
+        drop_job(replace(PROPS, **changed))
 
 
 def test_the_drop_knows_no_password_of_the_role() -> None:

@@ -18,6 +18,8 @@ _BINARIES = {
     "wrk": "/usr/bin/wrk",
     "chromium": "/usr/bin/chromium",
     "postgresql": "/usr/lib/postgresql/*/bin/postgres",
+    "busybox": "/*bin/busybox",
+    "rclone": "/usr/bin/rclone",
 }
 
 

@@ -28,7 +28,7 @@ def test_everything_is_missing_where_there_is_nothing(tmp_path: Path) -> None:
 
 
 def test_programs_are_found_in_debians_places(tmp_path: Path) -> None:
-    for program in ("nginx", "php-fpm8.2", "chromium", "wrk", "etcd", "docker-registry"):
+    for program in ("nginx", "php-fpm8.2", "busybox", "rclone", "chromium", "wrk", "etcd", "docker-registry"):
         executable(tmp_path / "sbin" / program)
     for program in ("initdb", "postgres", "pg_dump"):
         executable(tmp_path / "postgresql" / "15" / "bin" / program)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from constructs_lib.checks import routing
 from constructs_lib.checks.manifests import Manifests, Object, Pod, dig, mapping, sequence, string
 from constructs_lib.checks.mentions import mentions
-from constructs_lib.checks.order import dependencies
+from constructs_lib.checks.order import DEPENDS_ON, RUNS_AGAIN_WITH, dependencies
 from constructs_lib.checks.registry import Found, rule
 from constructs_lib.checks.uses import uses
 
@@ -224,8 +224,13 @@ def _is_granted(manifests: Manifests, backend: routing.Backend) -> bool:
 
 def _order(manifests: Manifests) -> Iterator[Found]:
     for item in manifests.objects:
-        for entry, ref in dependencies(item):
-            path = 'metadata.annotations["config.kubernetes.io/depends-on"]'
+        entries = [
+            (annotation, *entry)
+            for annotation in (DEPENDS_ON, RUNS_AGAIN_WITH)
+            for entry in dependencies(item, annotation)
+        ]
+        for annotation, entry, ref in entries:
+            path = f'metadata.annotations["{annotation}"]'
             if ref is None:
                 yield Found(
                     item,
@@ -238,7 +243,9 @@ def _order(manifests: Manifests) -> Iterator[Found]:
                 yield Found(
                     item,
                     path,
-                    f"{item} waits for {entry}, which does not exist: the deploy would wait for ever",
+                    f"{item} waits for {entry}, which does not exist: the deploy would wait for ever"
+                    if annotation == DEPENDS_ON
+                    else f"{item} runs again with {entry}, which does not exist",
                     _nearest(ref.name, names) or "correct the name, or remove the entry",
                 )
 

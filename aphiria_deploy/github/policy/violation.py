@@ -1,0 +1,42 @@
+"""One thing that a preview may not hold."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from aphiria_deploy.fields import one_line
+
+
+@dataclass(frozen=True)
+class Violation:
+    """One thing that a preview may not hold.
+
+    Attributes:
+        where: The object or the part of the bundle, and the path in it.
+        found: What was found.
+        expected: What was expected.
+    """
+
+    where: str
+    found: str
+    expected: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: found {self.found}, expected {self.expected}"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: for Python True is also 1."""
+    return msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted")
+
+
+def shown(value: Any) -> str:
+    """A value as it can be told in a line, whatever it is."""
+    try:
+        return one_line(json.dumps(value, ensure_ascii=False, sort_keys=True), 120)
+    except (TypeError, ValueError, RecursionError):
+        return f"a {type(value).__name__}"

@@ -1,0 +1,221 @@
+"""``github setup``: what a repository needs for its previews, what of it is there, and what a person must do."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aphiria_deploy.errors import InputError
+from aphiria_deploy.github.approval import Gate
+from aphiria_deploy.github.client import GitHub
+from aphiria_deploy.github.deployments import PRODUCTION
+from aphiria_deploy.github.drifting import LABEL
+from aphiria_deploy.github.models import Environment, Reviewer
+from aphiria_deploy.github.selection import KEEP
+from aphiria_deploy.masked import SecretValue
+
+SECRET: Final = "PULUMI_ACCESS_TOKEN"  # noqa: S105 - a name
+LABELS: Final[Mapping[str, tuple[str, str]]] = {
+    KEEP: ("0e8a16", "Keep the preview of this pull request, however old it gets"),
+    LABEL: ("d93f0b", "What is in a cluster departed from its last release"),
+}
+
+_ENVIRONMENTS: Final = (Gate.OPEN.value, Gate.REVIEWED.value, PRODUCTION)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """An environment as it has to be.
+
+    Attributes:
+        name: Its name.
+        reviewers: Who has to approve, as GitHub's API takes them.
+        branch: The one branch that may deploy to it.
+        exists: Whether it is there.
+        lacks: What of it is missing; empty where it is as it has to be.
+        add_branch: Whether the branch's rule has to be added.
+    """
+
+    name: str
+    reviewers: tuple[Mapping[str, Any], ...]
+    branch: str
+    exists: bool
+    lacks: tuple[str, ...]
+    add_branch: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is missing.
+
+    Attributes:
+        environments: All of them, with what each lacks.
+        labels: The labels to create.
+        secrets: Environments that get the secret from this command's own environment variable.
+        by_hand: What a person must do.
+    """
+
+    environments: tuple[Wanted, ...]
+    labels: tuple[str, ...]
+    secrets: tuple[str, ...]
+    by_hand: tuple[str, ...]
+    token: SecretValue | None = field(default=None, repr=False)
+
+    @property
+    def steps(self) -> list[str]:
+        """What ``--yes`` does, line by line."""
+        lines = [f"environment {one.name}: {', '.join(one.lacks)}" for one in self.environments if one.lacks]
+        lines += [f"label {name}: create it" for name in self.labels]
+        return [*lines, *(f"secret {SECRET} of {name}: set it" for name in self.secrets)]
+
+
+def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping[str, str] = os.environ) -> Plan:
+    """Compares a repository with what it needs. It changes nothing.
+
+    Args:
+        github: GitHub.
+        reviewers: Who may approve: ``user`` or ``@team``.
+        branch: The main branch.
+        environ: This command's environment variables, of which the secret's value is taken where it is there.
+
+    Raises:
+        AphiriaDeployError: One of GitHub's; or a reviewer is none.
+    """
+    chosen = [_reviewer(github, name) for name in reviewers]
+    environments = tuple(_wanted(github, name, chosen, branch) for name in _ENVIRONMENTS)
+    known = {label.name.casefold() for label in github.labels()}
+    there = {one.name for one in environments if one.exists and SECRET in github.secret_names(one.name)}
+    value = environ.get(SECRET, "").strip()
+    token = SecretValue(value) if value else None
+    secrets = tuple(name for name in _ENVIRONMENTS if token and name not in there)
+    reviewed = next(one for one in environments if one.name == Gate.REVIEWED.value)
+    return Plan(
+        environments,
+        tuple(name for name in LABELS if name.casefold() not in known),
+        secrets,
+        tuple(_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers))),
+        token,
+    )
+
+
+def apply(github: GitHub, planned: Plan) -> list[str]:
+    """Makes what is missing; the same again does nothing.
+
+    Returns:
+        What was done.
+
+    Raises:
+        AphiriaDeployError: One of GitHub's.
+    """
+    for one in planned.environments:
+        if one.lacks:
+            github.put_environment(
+                one.name,
+                reviewers=one.reviewers,
+                custom_branches=True,
+                prevent_self_review=one.name == Gate.REVIEWED.value,
+            )
+            if one.add_branch:
+                github.add_branch_rule(one.name, one.branch)
+    for name in planned.labels:
+        color, description = LABELS[name]
+        github.create_label(name, color=color, description=description)
+    for name in planned.secrets:
+        if planned.token:
+            key = github.secrets_key(name)
+            github.put_secret(name, SECRET, key_id=key.key_id, encrypted=sealed(planned.token, key.key))
+    return planned.steps
+
+
+def sealed(value: SecretValue, public_key: str) -> str:
+    """Encrypts a value for a key of GitHub's, as its API takes it.
+
+    https://docs.github.com/en/rest/guides/encrypting-secrets-for-the-rest-api
+    """
+    from nacl.public import PublicKey, SealedBox  # noqa: PLC0415 - only setting up needs it
+
+    box = SealedBox(PublicKey(base64.b64decode(public_key)))
+    return base64.b64encode(box.encrypt(value.reveal().encode())).decode()
+
+
+def as_text(planned: Plan, done: Sequence[str]) -> str:
+    """Writes the plan for people."""
+    steps = planned.steps
+    head = "done:" if done else "to do, with --yes:" if steps else "nothing is missing of what this command can make"
+    lines = [head, *(f"  {step}" for step in steps), "", "by hand, or already done so:"]
+    return "\n".join([*lines, *(f"  {number}. {text}" for number, text in enumerate(planned.by_hand, 1))])
+
+
+def as_json(planned: Plan, done: Sequence[str]) -> str:
+    """Writes the plan for programs."""
+    return json.dumps({"missing": planned.steps, "done": list(done), "byHand": list(planned.by_hand)}, indent=2)
+
+
+def _wanted(github: GitHub, name: str, chosen: Sequence[Mapping[str, Any]], branch: str) -> Wanted:
+    found = github.environment(name)
+    lacks: list[str] = [] if found else ["create it"]
+    # Who approves already goes on to: nobody is taken away here, but from the one that has to be without.
+    kept = [given for one in found.reviewers if (given := _given(one))] if found else []
+    reviewers: list[Mapping[str, Any]] = []
+    if name == Gate.OPEN.value:
+        lacks += ["remove its reviewers"] if kept else []
+    else:
+        added = [one for one in chosen if one not in kept] if name == Gate.REVIEWED.value else []
+        reviewers = [*kept, *added]
+        lacks += ["add its reviewers"] if added else []
+    if name == Gate.REVIEWED.value and found and not _prevents_self_review(found):
+        lacks.append("let nobody approve their own run")
+    rules = [rule.name for rule in github.branch_rules(name)] if found and _has_rules(found) else []
+    add_branch = branch not in rules
+    if add_branch or not (found and _has_rules(found)):
+        lacks.append(f"let {branch} alone deploy to it")
+    return Wanted(name, tuple(reviewers), branch, found is not None, tuple(lacks), add_branch)
+
+
+def _has_rules(environment: Environment) -> bool:
+    policy = environment.deployment_branch_policy
+    return policy is not None and policy.custom_branch_policies
+
+
+def _prevents_self_review(environment: Environment) -> bool:
+    return any(rule.prevent_self_review for rule in environment.protection_rules if rule.type == "required_reviewers")
+
+
+def _given(reviewer: Reviewer) -> dict[str, Any] | None:
+    number = (reviewer.reviewer or {}).get("id")
+    return {"type": reviewer.type, "id": number} if isinstance(number, int) else None
+
+
+def _reviewer(github: GitHub, name: str) -> Mapping[str, Any]:
+    if not name.strip("@"):
+        raise InputError(f"--reviewer: found {name!r}, expected a user, or @team")
+    if name.startswith("@"):
+        owner = github.repository.partition("/")[0]
+        return {"type": "Team", "id": github.team_id(owner, name[1:].rpartition("/")[2])}
+    return {"type": "User", "id": github.user_id(name)}
+
+
+def _by_hand(repository: str, branch: str, *, has_reviewers: bool) -> list[str]:
+    settings = f"https://github.com/{repository}/settings"
+    missing = (
+        []
+        if has_reviewers
+        else [
+            "name who approves previews of others: run this again with --reviewer NAME or --reviewer @TEAM; without "
+            "reviewers their previews are refused"
+        ]
+    )
+    return [
+        *missing,
+        f"{settings}/branches: protect {branch}, with a required review, so that nobody alone changes what deploys",
+        f"{settings}/actions: approval for workflows of all external contributors; read-only token by default; no "
+        "workflow may approve pull requests",
+        "Pulumi: register GitHub as an OIDC issuer for this repository's environments, and set the repository's "
+        f"variable PULUMI_ORGANIZATION; without, export {SECRET} and run this again: it becomes a secret of each",
+        "ghcr.io: give this repository the role Write at the packages of its images, and the clusters' pull token Read",
+        "docs/SECRETS.md says of every credential that remains who holds it, and how it is rotated",
+    ]

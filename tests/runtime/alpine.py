@@ -1,0 +1,27 @@
+"""The commands that a shell script finds in an image of Alpine's: busybox, and the programs that the image is for."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+from tests.runtime.needs import binary
+
+
+def commands(folder: Path, *programs: Path) -> Path:
+    """Makes a folder of commands, the only one of a PATH, or skips the test where there is no busybox.
+
+    Args:
+        folder: The folder.
+        programs: What the image has beside busybox.
+    """
+    busybox = binary("busybox")
+    applets = subprocess.run([busybox, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    folder.mkdir(parents=True)
+    for name in applets:
+        (folder / name).symlink_to(busybox)
+    for program in programs:
+        # Not everything that is named like an applet is one.
+        (folder / program.name).unlink(missing_ok=True)
+        (folder / program.name).symlink_to(program)
+    return folder
