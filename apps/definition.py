@@ -61,7 +61,6 @@ GATEWAY = "nginx-gateway"
 STATE_NAMESPACE = "aphiria-deploy"
 """Where the engine remembers environments: it is there before the first of them."""
 DATABASE_NAMESPACE = "default"
-CLAIM = "db-pv-claim"
 PULL_SECRET = "ghcr-pull-secret"  # noqa: S105 - a Secret's name
 DNS_TOKEN = SecretKey("digitalocean-dns-token", "access-token")
 ADMIN_USERNAME = SecretKey("db-admin", "username")
@@ -240,7 +239,6 @@ def _add_preview_access(chart: Chart, values: Values, gateway: GatewayRef, image
             secrets=[environment_variables.SECRET, PULL_SECRET],
             hostnames=[preview.hosting.web, preview.hosting.api],
             database_job=_database_job(preview, preview.database, images, []),
-            claim=CLAIM,
             gateway=gateway,
         ),
     )
@@ -271,7 +269,6 @@ def _add_database_server(chart: Chart, values: Values, images: Mapping[str, Imag
             server=SERVER,
             image=images["postgresql"],
             storage=values.cluster.storage,
-            claim=CLAIM,
             settings={"max_connections": values.cluster.max_connections},
             resources=values.cluster.database_resources,
         ),

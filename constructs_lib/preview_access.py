@@ -54,7 +54,6 @@ class PreviewAccessProps:
         secrets: The Secrets of the preview's namespace.
         hostnames: The hosts of its routes.
         database_job: Its database's Jobs: the account may run exactly these.
-        claim: The claim of the database server, whose UID tells one server from the next.
         gateway: The Gateway.
 
     Raises:
@@ -67,7 +66,6 @@ class PreviewAccessProps:
     secrets: Sequence[str]
     hostnames: Sequence[Hostname]
     database_job: DatabaseJobProps
-    claim: str
     gateway: GatewayRef
 
     def __post_init__(self) -> None:
@@ -178,7 +176,7 @@ def _written(rules: Sequence[dict[str, Any]]) -> list[str]:
 
 def _previews(props: PreviewAccessProps) -> list[dict[str, Any]]:
     """What the accounts of all previews may do: of this nothing is secret, and the policy knows whose is whose."""
-    placement = props.placement
+    placement, server = props.placement, props.database_job.server
     everyone = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": f"system:serviceaccounts:{ACCOUNTS}"}
     there = {
         # Records of releases, and no secret value: https://kubernetes.io/docs/reference/access-authn-authz/rbac/
@@ -189,7 +187,8 @@ def _previews(props: PreviewAccessProps) -> list[dict[str, Any]]:
             _rule("coordination.k8s.io", "leases", ["get", "create", "update", "delete"]),
         ],
         props.database_job.placement.namespace: [
-            _rule("", "persistentvolumeclaims", ["get"], props.claim),
+            # Its UID tells one server from the next.
+            *([_rule("", "persistentvolumeclaims", ["get"], server.claim)] if server.claim else []),
             _rule("", "pods pods/log events", _READ),
             _rule("batch", "jobs", _WRITE),
         ],

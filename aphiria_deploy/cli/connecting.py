@@ -86,7 +86,7 @@ def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access
         access = load()
         if not _is_own(access):
             raise InputError(
-                f"{access.where}: ({access.url}): found a context that is no local cluster's, expected one of minikube, "
+                f"{access.where} ({access.url}): found a context that is no local cluster's, expected one of minikube, "
                 "kind or the like: name the one that is meant with --context"
             )
         return access

@@ -68,7 +68,7 @@ def comment(
     """Make the one comment of a pull request say a text."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(number)
+    given.parse_number(str(number))
     typer.echo(stepping.comment(number, file))
 
 
@@ -121,7 +121,7 @@ def cleanup(
     """Remove the preview of a closed pull request, and tell of it; one that is open again keeps its preview."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(number)
+    given.parse_number(str(number))
     given.parse_duration(wait_for_lock, "--wait-for-lock")
     said, clean = stepping.cleanup(number, stepping.Cluster(kubeconfig, context, outputs), wait_for_lock)
     typer.echo(said)

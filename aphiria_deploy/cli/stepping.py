@@ -192,7 +192,7 @@ def promote(preview: str, commit: str | None, branch: str, cluster: Cluster, *, 
     if match is None:
         raise InputError(f"{preview!r}: found no preview, expected pr-N")
     number = int(match[1])
-    parse_number(number)
+    parse_number(str(number))
     with GitHub.of(os.environ) as github:
         target = commit or github.pull_request(number).merge_commit_sha
         if not target:
