@@ -162,6 +162,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
     namespaces = ["default", "kube-system", "cert-manager", definition.GATEWAY]
     base: list[Manifest] = [_bare("v1", "Namespace", name) for name in namespaces]
     base.append(_bare("gateway.networking.k8s.io/v1", "GatewayClass", "nginx"))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        base.append(_bare("v1", "Namespace", definition.STATE_NAMESPACE))
     if values.owns_cluster:
         return base
     gateway, server = objects.gateway, definition.SERVER
