@@ -25,7 +25,13 @@ _ENVIRONMENT = "deploy.aphiria.com/environment"
 _LONGEST_TOKEN = 3600
 
 # What the API server adds to what it is given. Anything that is neither in the template nor here is denied.
-_JOB_DEFAULTS = {"parallelism": 1, "completions": 1, "completionMode": "NonIndexed", "suspend": False}
+_JOB_DEFAULTS = {
+    "parallelism": 1,
+    "completions": 1,
+    "completionMode": "NonIndexed",
+    "suspend": False,
+    "manualSelector": False,
+}
 _JOB_GENERATED = ["template", "selector", "podReplacementPolicy"]
 _JOB_LABELS = ["batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"]
 _POD_DEFAULTS = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "terminationGracePeriodSeconds": 30}
@@ -231,18 +237,15 @@ def _home_rules(props: PreviewAccessProps, holes: Mapping[str, str]) -> list[Rul
 
 
 def _settled(job: Mapping[str, Any]) -> dict[str, Any]:
-    """A Job, with what its parts are to be like once the API server has set what it sets by default."""
+    """A Job, with what its parts are to be like, beside what the API server sets by default."""
     spec = job["spec"]
     pod = spec["template"]["spec"]
     (container,) = pod["containers"]
     expected = {
-        "spec": {**_JOB_DEFAULTS, **{name: value for name, value in spec.items() if name != "template"}},
+        "spec": {name: value for name, value in spec.items() if name != "template"},
         "labels": spec["template"]["metadata"]["labels"],
-        "pod": {**_POD_DEFAULTS, **{name: value for name, value in pod.items() if name != "containers"}},
-        "container": {
-            **_CONTAINER_DEFAULTS,
-            **{name: value for name, value in container.items() if name != "resources"},
-        },
+        "pod": {name: value for name, value in pod.items() if name != "containers"},
+        "container": {name: value for name, value in container.items() if name != "resources"},
         "resources": container.get("resources", {}),
     }
     return {**job, "expected": expected}
@@ -252,7 +255,7 @@ def _job_rules() -> list[Rule]:
     """Beside the database, where the administrator's Secret lies, an account runs these Jobs and nothing else."""
     return [
         _job_rule(
-            _same("object.spec", "variables.expected.spec", _JOB_GENERATED),
+            _same("object.spec", "variables.expected.spec", _JOB_GENERATED, _JOB_DEFAULTS),
             "the Job runs as often and as long as the preview base says",
         ),
         _job_rule(
@@ -262,12 +265,12 @@ def _job_rules() -> list[Rule]:
             "the pods of the Job have the labels that the preview base says, and no annotations that anybody acts on",
         ),
         _job_rule(
-            f"{_same('variables.pod', 'variables.expected.pod', ['containers'])} && "
+            f"{_same('variables.pod', 'variables.expected.pod', ['containers'], _POD_DEFAULTS)} && "
             "variables.pod.containers.size() == 1",
             "the pods of the Job are as the preview base says: no volumes, no account, no other containers",
         ),
         _job_rule(
-            _same("variables.container", "variables.expected.container", ["resources"]),
+            _same("variables.container", "variables.expected.container", ["resources"], _CONTAINER_DEFAULTS),
             "the Job runs the image and the command that the preview base says, in the environment that it says",
         ),
         _job_rule(
@@ -286,9 +289,8 @@ def _job_rule(expression: str, message: str) -> Rule:
     return Rule(f"!variables.job || (\n{expression})", f"{message}: deploy that first where it is to change")
 
 
-def _same(found: str, expected: str, others: Sequence[str]) -> str:
-    """Whether a mapping is what is expected, some of its keys aside."""
-    return (
-        f"{found}.all(it, it in {literal(others)} || (it in {expected} && {found}[it] == {expected}[it])) && "
-        f"{expected}.all(it, it in {found})"
-    )
+def _same(found: str, expected: str, others: Sequence[str], defaults: Mapping[str, Any] | None = None) -> str:
+    """Whether a mapping is what is expected, other keys aside, and those that have their default."""
+    default = literal(defaults or {})
+    either = f"it in {expected} ? {found}[it] == {expected}[it] : it in {default} && {found}[it] == {default}[it]"
+    return f"{found}.all(it, it in {literal(others)} || ({either})) &&\n{expected}.all(it, it in {found})"
