@@ -123,12 +123,37 @@ def revoke(client: Client, environment: str, deadline: Deadline) -> list[Ref]:
     return removed
 
 
+def destruction_jobs(client: Client, environment: str, deadline: Deadline) -> list[Manifest] | None:
+    """Gives the Jobs that drop a preview's database as its account may run them today, whatever its bundle says.
+
+    A bundle that was recorded before the preview base changed has Jobs of then.
+
+    Args:
+        client: The cluster, as whoever makes accounts or as the account.
+        environment: ``pr-N``.
+        deadline: By when.
+
+    Returns:
+        The Jobs; None where the cluster has no accounts for previews.
+
+    Raises:
+        AccessError: What the cluster says of accounts cannot be used.
+    """
+    number = _of(environment)
+    template = client.find(TEMPLATE, deadline)
+    return _objects(template, "destruction", number) if template else None
+
+
 def objects(template: Mapping[str, Any], number: int) -> list[Manifest]:
     """Gives what the account of a preview consists of, in the order in which it is made.
 
     Raises:
         AccessError: The template is not one that this version reads.
     """
+    return _objects(template, "objects", number)
+
+
+def _objects(template: Mapping[str, Any], key: str, number: int) -> list[Manifest]:
     data = template.get("data") or {}
     if data.get("format") != FORMAT:
         raise AccessError(
@@ -136,9 +161,9 @@ def objects(template: Mapping[str, Any], number: int) -> list[Manifest]:
             "aphiria-deploy that deployed the preview base, or a newer one"
         )
     try:
-        found: list[Manifest] = json.loads(data["objects"].replace(PLACEHOLDER, str(number)))
+        found: list[Manifest] = json.loads(data[key].replace(PLACEHOLDER, str(number)))
     except (KeyError, ValueError) as error:
-        raise AccessError(f"{TEMPLATE}: data.objects: found {error}, expected objects: deploy preview-base") from error
+        raise AccessError(f"{TEMPLATE}: data.{key}: found {error}, expected objects: deploy preview-base") from error
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from constructs_lib._k8s import Construct, Manifest
-from constructs_lib.database_job import DatabaseJobProps
+from constructs_lib.database_job import DatabaseJobProps, drop_job
 from constructs_lib.errors import InvalidPropsError
 from constructs_lib.gateway_ref import GatewayRef
 from constructs_lib.namespace import NamespaceProps, namespace_manifest, network_policy
@@ -30,7 +30,7 @@ _PREVIEWS = "aphiria-deploy-previews"
 _ISSUER = "aphiria-deploy-issuer"
 
 TEMPLATE = "account"
-"""The ConfigMap, beside the accounts, with what an account consists of."""
+"""The ConfigMap, beside the accounts, with what an account consists of, and how its preview's database is dropped."""
 TEMPLATE_FORMAT = "aphiria-deploy/account/v1"
 PLACEHOLDER = "${number}"
 """What stands for a preview's number in it."""
@@ -109,7 +109,7 @@ class PreviewAccess(Construct):
         objects = [
             *(_namespace(props.placement, name) for name in (ACCOUNTS, ISSUERS)),
             # Before any role is bound to anybody.
-            *previews_policy(_metadata(props.placement, _PREVIEWS), props),
+            *previews_policy(_metadata(props.placement, _PREVIEWS), props, _written(_in_its_namespace(props))),
             *issuer_policy(_metadata(props.placement, _ISSUER), props, account),
             _template(props, account),
             *_previews(props),
@@ -152,13 +152,28 @@ def account_objects(props: PreviewAccessProps) -> list[dict[str, Any]]:
 
 
 def _template(props: PreviewAccessProps, account: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    text = json.dumps(account, indent=2).replace(str(props.number), PLACEHOLDER)
+    def text(objects: Sequence[dict[str, Any]]) -> str:
+        return f"{json.dumps(objects, indent=2)}\n".replace(str(props.number), PLACEHOLDER)
+
+    # An account may run the Jobs of today alone: a preview that was deployed before is destroyed with these.
+    drop = [drop_job(props.database_job)]
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
         "metadata": _metadata(props.placement, TEMPLATE, ACCOUNTS),
-        "data": {"format": TEMPLATE_FORMAT, "objects": f"{text}\n"},
+        "data": {"format": TEMPLATE_FORMAT, "objects": text(account), "destruction": text(drop)},
     }
+
+
+def _written(rules: Sequence[dict[str, Any]]) -> list[str]:
+    """The kinds that rules let one write, as group/resource."""
+    return [
+        f"{rule['apiGroups'][0]}/{resource}"
+        for rule in rules
+        if "patch" in rule["verbs"]
+        for resource in rule["resources"]
+        if resource != "namespaces"
+    ]
 
 
 def _previews(props: PreviewAccessProps) -> list[dict[str, Any]]:
@@ -178,6 +193,7 @@ def _previews(props: PreviewAccessProps) -> list[dict[str, Any]]:
             _rule("", "pods pods/log events", _READ),
             _rule("batch", "jobs", _WRITE),
         ],
+        ACCOUNTS: [_rule("", "configmaps", ["get"], TEMPLATE)],
         props.gateway.namespace: [_rule("gateway.networking.k8s.io", "gateways", _READ)],
     }
     objects = [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from constructs_lib._admission import SELF_REVIEWS, Rule, policy
@@ -12,6 +14,7 @@ from constructs_lib.namespace import namespace_manifest, network_policy
 
 if TYPE_CHECKING:
     from constructs_lib.preview_access import PreviewAccessProps
+    from constructs_lib.values import ImageRef
 
 ACCOUNTS = "aphiria-deploy-previews"
 """The namespace of the accounts; nothing else is in it."""
@@ -35,11 +38,21 @@ _JOB_DEFAULTS = {
 _JOB_GENERATED = ["template", "selector", "podReplacementPolicy"]
 _JOB_LABELS = ["batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name", "controller-uid", "job-name"]
 _POD_DEFAULTS = {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler", "terminationGracePeriodSeconds": 30}
+# What of a container is not simply equal.
+_JUDGED = ["image", "resources"]
 _CONTAINER_DEFAULTS = {"terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File"}
 
 
-def previews_policy(metadata: Mapping[str, Any], props: PreviewAccessProps) -> list[dict[str, Any]]:
-    """Gives the policy of the previews' accounts: each writes what is its preview's, and nothing that harms others."""
+def previews_policy(
+    metadata: Mapping[str, Any], props: PreviewAccessProps, kinds: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Gives the policy of the previews' accounts: each writes what is its preview's, and nothing that harms others.
+
+    Args:
+        metadata: The policy's metadata.
+        props: The example of a preview.
+        kinds: What an account writes in its preview's namespace, as group/resource.
+    """
     account = f"system:serviceaccount:{ACCOUNTS}:"
     environment, home = props.environment, props.namespace.placement.namespace
     state, beside = props.placement.namespace, props.database_job.placement.namespace
@@ -51,7 +64,7 @@ request.userInfo.username == {literal(f"{account}{environment}", holes)} &&
 variables.number.matches({_NUMBER}) &&
 variables.part == "" && (
   variables.resource == "/namespaces" ? variables.name == {literal(home, holes)} :
-  variables.place == {literal(home, holes)} ? true :
+  variables.place == {literal(home, holes)} ? variables.resource in {literal(kinds)} :
   variables.place == "{state}" ? (
     variables.resource == "coordination.k8s.io/leases" && variables.name == {literal(environment, holes)} ||
     variables.resource == "/secrets" && (
@@ -90,7 +103,7 @@ variables.part == "" && (
             _namespace_rule(props, holes),
             *_secret_rules(state, literal(home, holes)),
             *_home_rules(props, holes),
-            *_job_rules(),
+            *_job_rules(props.database_job.image),
         ],
     )
 
@@ -245,14 +258,20 @@ def _settled(job: Mapping[str, Any]) -> dict[str, Any]:
         "spec": {name: value for name, value in spec.items() if name != "template"},
         "labels": spec["template"]["metadata"]["labels"],
         "pod": {name: value for name, value in pod.items() if name != "containers"},
-        "container": {name: value for name, value in container.items() if name != "resources"},
+        "container": {name: value for name, value in container.items() if name not in _JUDGED},
         "resources": container.get("resources", {}),
     }
     return {**job, "expected": expected}
 
 
-def _job_rules() -> list[Rule]:
-    """Beside the database, where the administrator's Secret lies, an account runs these Jobs and nothing else."""
+def _job_rules(image: ImageRef) -> list[Rule]:
+    """Beside the database, where the administrator's Secret lies, an account runs these Jobs and nothing else.
+
+    The image may be another of the same repository, as long as it is pinned: sites move from one to the next, and the
+    command says what of it is run.
+    """
+    name = re.escape(str(replace(image, tag=None, digest=None)))
+    pinned = f"^{name}(:[A-Za-z0-9_][A-Za-z0-9_.-]*)?@sha256:[0-9a-f]{{64}}$"
     return [
         _job_rule(
             _same("object.spec", "variables.expected.spec", _JOB_GENERATED, _JOB_DEFAULTS),
@@ -270,8 +289,12 @@ def _job_rules() -> list[Rule]:
             "the pods of the Job are as the preview base says: no volumes, no account, no other containers",
         ),
         _job_rule(
-            _same("variables.container", "variables.expected.container", ["resources"], _CONTAINER_DEFAULTS),
-            "the Job runs the image and the command that the preview base says, in the environment that it says",
+            _same("variables.container", "variables.expected.container", _JUDGED, _CONTAINER_DEFAULTS),
+            "the Job runs the command that the preview base says, in the environment that it says",
+        ),
+        _job_rule(
+            f"variables.container.image.matches({literal(pinned)})",
+            "the Job runs an image of the repository that the preview base says, pinned to its digest",
         ),
         _job_rule(
             "variables.container.?resources.orValue(dyn({})).all(kind, kind in variables.expected.resources) &&\n"

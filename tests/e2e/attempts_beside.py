@@ -64,6 +64,8 @@ ATTEMPTS = [
     _job("run another command with the administrator's password", {f"{_CONTAINER} command": ["env"]}),
     _job("give the command arguments", {f"{_CONTAINER} args": ["-x"]}),
     _job("run another image", {f"{_CONTAINER} image": f"registry.example/evil@sha256:{'0' * 64}"}),
+    _job("run an image that may change", {f"{_CONTAINER} image": "docker.io/library/postgres:16-alpine"}),
+    _job("run an image of the like name", {f"{_CONTAINER} image": f"docker.io/library/postgres-x@sha256:{'0' * 64}"}),
     _job("pull the image as nobody", {f"{_CONTAINER} imagePullPolicy": "Never"}),
     _env("own another preview's database", "DATABASE_NAME", "aphiria_pr_107"),
     _env("change another preview's role", "DATABASE_ROLE", "aphiria_pr_107"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy.access import TEMPLATE, NotSetUp, preview_access, revoke
+from aphiria_deploy.access import TEMPLATE, NotSetUp, destruction_jobs, preview_access, revoke
 from aphiria_deploy.applyset import PART_OF
 from aphiria_deploy.errors import (
     AphiriaDeployError,
@@ -35,8 +35,11 @@ from tests.e2e.previews import (
     PreviewCluster,
     account,
     account_of,
+    bundle,
+    database_job,
     deploy,
     drop_job,
+    finished,
     objects,
     parent,
     policies_are_absent,
@@ -242,6 +245,22 @@ def test_a_destroyed_preview_leaves_nothing_and_its_account_ends_with_it(
     assert [item for item in account_of("pr-12") if cluster.admin.find(Ref.of(item), deadline)] == []
     # An ended account's token is nobody's; the API server may know it for some seconds more.
     eventually(30, "the token has ended", lambda: _is_nobody(own, deadline))
+
+
+def test_what_was_deployed_before_the_base_changed_is_dropped_as_the_base_says(
+    cluster: PreviewCluster, deadline: Deadline
+) -> None:
+    (drop,) = destruction_jobs(cluster.issuer, VICTIM, deadline) or []
+    assert drop["spec"] == drop_job(VICTIM)["spec"]
+    assert destruction_jobs(cluster.victim, VICTIM, deadline) == [drop]
+    finished_drop = finished(drop, bundle(VICTIM), parent(VICTIM).id)
+    assert cluster.victim.apply(finished_drop, deadline, dry_run=True)["spec"]["backoffLimit"] == 2
+
+
+def test_an_image_of_the_database_may_be_another_of_its_repository(cluster: PreviewCluster, deadline: Deadline) -> None:
+    image = {"spec template spec containers 0 image": f"docker.io/library/postgres:17@sha256:{'0' * 64}"}
+    other = {"metadata name": f"db-init-{VICTIM}-abcdef0123"}
+    cluster.victim.apply(edited(database_job(VICTIM), **image, **other), deadline, dry_run=True)
 
 
 def test_a_preview_is_its_own_account_and_no_other(cluster: PreviewCluster, deadline: Deadline) -> None:
