@@ -24,6 +24,7 @@
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
