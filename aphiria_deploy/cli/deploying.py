@@ -12,10 +12,11 @@ from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
-from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
+from aphiria_deploy.kube import Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan
+from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import Login, inspect
 from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
@@ -66,7 +67,7 @@ class _Settled:
     bundle: Bundle
     stack: Stack
     logins: Mapping[str, Login]
-    access: Access
+    client: Client
 
 
 def run(options: Options) -> Report:
@@ -91,9 +92,9 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-    settled = _settle(options)
-    inputs = _inputs(settled)
-    with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
+    settled = _settle(options, lambda text, what: shown.note(f"{what}: the server warns: {text}"))
+    with settled.client as client:
+        inputs = _inputs(settled)
         request = Request(
             bundle=settled.bundle,
             inputs=inputs,
@@ -119,8 +120,8 @@ def make_secrets(options: Options) -> list[Made]:
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation):
         settled = _settle(replace(options, plan_only=True))
-        inputs = _inputs(settled)
-        with Client(settled.access) as client:
+        with settled.client as client:
+            inputs = _inputs(settled)
             deadline = Deadline.after(options.timeout, f"the Secrets of {options.environment}", cancellation)
             return apply_secrets(client, settled.bundle, inputs, deadline, cancellation)
 
@@ -130,9 +131,9 @@ def _inputs(settled: _Settled) -> SecretInputs:
     return settle_inputs(settled.bundle.secrets, outputs, os.environ, where=settled.stack.label).secrets
 
 
-def _settle(options: Options) -> _Settled:
+def _settle(options: Options, warn: Callable[[str, str], None] | None = None) -> _Settled:
     """Takes the bundle and finds the cluster, which is probed meanwhile where the command line names it."""
-    named = connect(options.where, None) if options.where.is_named else None
+    named = Client(connect(options.where, None), warn=warn) if options.where.is_named else None
     taken, probed = both(lambda: _bundle(options), lambda: _probe(named) if named else None)
     errors = Errors()
     with errors.collected():
@@ -143,16 +144,16 @@ def _settle(options: Options) -> _Settled:
     bundle, stack, logins = taken.get()
     if not options.plan_only:
         bundling.require_deployable(bundle, options.commit, logins)
-    access = named or connect(options.where, stack, local=bundle.environment.stack is None)
-    if not named:
-        _probe(access)
-    return _Settled(bundle, stack, logins, access)
+    if named:
+        return _Settled(bundle, stack, logins, named)
+    client = Client(connect(options.where, stack, local=bundle.environment.stack is None), warn=warn)
+    _probe(client)
+    return _Settled(bundle, stack, logins, client)
 
 
-def _probe(access: Access) -> None:
+def _probe(client: Client) -> None:
     """Sees that the cluster answers and takes the credential, before anything else is asked of it."""
-    with Client(access) as client:
-        client.probe(Deadline.after(_PROBE_SECONDS, f"the first answer of {access.url}"))
+    client.probe(Deadline.after(_PROBE_SECONDS, f"the first answer of {client.access.url}"))
 
 
 def _bundle(options: Options) -> tuple[Bundle, Stack, Mapping[str, Login]]:
@@ -183,13 +184,18 @@ def _logins(options: Options, stack: Stack, bundle: Bundle) -> Mapping[str, Logi
     return {}
 
 
-def _verify(options: Options, logins: Mapping[str, Login]) -> Callable[..., None]:
-    from aphiria_deploy.verifying import verifier
-
+def _verify(options: Options, logins: Mapping[str, Login]) -> Verify:
     def digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
         return {name: content.digests for name, content in inspect({ref: ref for ref in references}, logins).items()}
 
-    return verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+    def verify(client: Client, bundle: Bundle, deadline: Deadline, shown: Progress) -> None:
+        from aphiria_deploy.verifying import verifier
+
+        verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)(
+            client, bundle, deadline, shown
+        )
+
+    return verify
 
 
 def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:
