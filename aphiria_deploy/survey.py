@@ -103,7 +103,7 @@ class _Reader:
 
     def all(self) -> dict[ObjectKey, Manifest]:
         """What there is."""
-        outcomes = concurrently(self._readings, self._deadline.cancellation)
+        outcomes = concurrently(self._readings, self._deadline.cancellation, workers=self._client.width)
         return {ObjectKey.of(item): item for outcome in outcomes for item in outcome.get()}
 
 
@@ -134,7 +134,7 @@ def tried(
         take_over: Whether fields of others are taken over.
     """
     calls = [partial(_tried, client, item, live, deadline, take_over=take_over) for item in manifests]
-    outcomes = concurrently(calls, deadline.cancellation)
+    outcomes = concurrently(calls, deadline.cancellation, workers=client.width)
     return {ObjectKey.of(item): outcome for item, outcome in zip(manifests, outcomes, strict=True)}
 
 
