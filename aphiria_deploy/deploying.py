@@ -16,7 +16,7 @@ from aphiria_deploy.diagnosis import Diagnosis
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError, Errors
 from aphiria_deploy.execute import Executor
 from aphiria_deploy.kube import Cancellation, Client, Deadline
-from aphiria_deploy.lease import Holder, LeaseLostError, author, held
+from aphiria_deploy.lease import Holder, Lease, author, held
 from aphiria_deploy.plan import Circumstances, Plan, PlanError, plan, to_be_tried
 from aphiria_deploy.progress import Phases, Progress
 from aphiria_deploy.releases import KEPT_JOBS, Release, Result
@@ -165,11 +165,13 @@ class _Deploy:
         ) as lease:
             with self._phases.phase("plan"):
                 again = self._plan()
+            if self._is_unchanged(again):
+                # Another run, which was waited for, has done it.
+                return self._unchanged(again)
             if again.plan.fingerprint() != planned.plan.fingerprint() and not self._request.approve(again.plan):
                 return self._report("refused", again, revision=None)
-            return self._carry_out(
-                again, Executor(self._client, lease, self._progress, self._deadline, self._hidden(again))
-            )
+            executor = Executor(self._client, lease, self._progress, self._deadline, self._hidden(again))
+            return self._carry_out(again, executor, lease)
 
     def _plan(self) -> _Planned:
         bundle, name = self._bundle, self._environment.name
@@ -237,28 +239,35 @@ class _Deploy:
             return self._report("failed", planned, revision=revision, error=error)
         return self._report("unchanged", planned, revision=revision)
 
-    def _carry_out(self, planned: _Planned, executor: Executor) -> Report:
+    def _carry_out(self, planned: _Planned, executor: Executor, lease: Lease) -> Report:
         release = self._release(planned)
         self._state.record(release, self._deadline)
-        self._state.set_parent(planned.plan.parent.widened(planned.plan.target), release, self._deadline)
         error: AphiriaDeployError | None = None
         try:
-            executor.apply(planned.plan, self._phases)
-            if planned.plan.prune.delete:
-                with self._phases.phase("prune"):
-                    executor.prune(planned.plan)
-            if self._request.verify:
-                with self._phases.phase("verify"):
-                    self._request.verify(self._client, self._bundle, self._deadline, self._progress)
-        except LeaseLostError:
-            # Somebody else may be writing: not even the record is ours any more.
-            raise
+            self._state.set_parent(planned.plan.parent.widened(planned.plan.target), release, self._deadline)
+            self._do(planned, executor)
         except AphiriaDeployError as raised:
             error = raised
         except KeyboardInterrupt:
             error = CancelledError("stopped: SIGINT")
-        self._record_end(planned, release, executor, error)
+        # Somebody else may be writing where it is lost: not even the record is ours any more then.
+        lease.check()
+        try:
+            self._record_end(planned, release, executor, error)
+        except AphiriaDeployError as raised:
+            # It was not written down how it ended, which is told, and is in nobody's way; why it failed is told first.
+            self._progress.note(f"the record of revision {release.revision} stays pending: {raised}")
+            error = error or raised
         return self._report("failed" if error else "deployed", planned, revision=release.revision, error=error)
+
+    def _do(self, planned: _Planned, executor: Executor) -> None:
+        executor.apply(planned.plan, self._phases)
+        if planned.plan.prune.delete:
+            with self._phases.phase("prune"):
+                executor.prune(planned.plan)
+        if self._request.verify:
+            with self._phases.phase("verify"):
+                self._request.verify(self._client, self._bundle, self._deadline, self._progress)
 
     def _release(self, planned: _Planned) -> Release:
         recorded = [job for release in planned.remembered.bundles_since_current() for job in release.jobs]

@@ -172,6 +172,7 @@ class _Destroy:
                 for ref in self._state.forget(known, self._deadline):
                     self._gone(ref.kind.name, ref.namespace or "", ref.name)
         except AphiriaDeployError as error:
+            lease.check()
             return error
         return None
 

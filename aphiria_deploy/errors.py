@@ -24,6 +24,7 @@
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
@@ -34,6 +35,7 @@
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── verifying.WrongImageError           pods run something else than what was planned
     ├── verifying.NoAddressError            the Gateway has no address that could be asked
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind

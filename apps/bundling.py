@@ -35,6 +35,8 @@ from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
 from constructs_lib import App, Chart, ImageRef, drop_job, manifests, require_preflight
 from constructs_lib.gateway_ref import Protocol
+from constructs_lib.preview_access import TEMPLATE
+from constructs_lib.preview_policies import ACCOUNTS
 
 _WEB_CONFIG_MAP = "js-config"
 _WEB_CONFIG_FILE = "config.js"
@@ -162,6 +164,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
     namespaces = ["default", "kube-system", "cert-manager", definition.GATEWAY]
     base: list[Manifest] = [_bare("v1", "Namespace", name) for name in namespaces]
     base.append(_bare("gateway.networking.k8s.io/v1", "GatewayClass", "nginx"))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        base.append(_bare("v1", "Namespace", definition.STATE_NAMESPACE))
     if values.owns_cluster:
         return base
     gateway, server = objects.gateway, definition.SERVER
@@ -185,6 +189,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
         | {"spec": {"gatewayClassName": "nginx", "listeners": listeners}},
         service | {"spec": {"selector": {"app": server.name}, "ports": [{"name": "postgresql", "port": server.port}]}},
         claim,
+        # A preview is deployed by an account of its own, made by this.
+        _bare("v1", "ConfigMap", TEMPLATE, ACCOUNTS),
         # The keys alone: what they hold is nowhere but in the cluster.
         admin | {"data": dict.fromkeys([definition.ADMIN_USERNAME.key, definition.ADMIN_PASSWORD.key], "")},
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aphiria_deploy.bundle import EnvironmentKind
 from apps import environment_variables
-from apps.environments import SITE, Hosting, Values
+from apps.environments import SITE, Hosting, Values, values_of
 from constructs_lib import (
     Acme,
     Api,
@@ -43,6 +43,8 @@ from constructs_lib import (
     ObjectRef,
     Placement,
     PodOptions,
+    PreviewAccess,
+    PreviewAccessProps,
     Quota,
     RateLimit,
     Route,
@@ -56,6 +58,8 @@ from constructs_lib import (
 from constructs_lib.checks import SILENCE
 
 GATEWAY = "nginx-gateway"
+STATE_NAMESPACE = "aphiria-deploy"
+"""Where the engine remembers environments: it is there before the first of them."""
 DATABASE_NAMESPACE = "default"
 PULL_SECRET = "ghcr-pull-secret"  # noqa: S105 - a Secret's name
 DNS_TOKEN = SecretKey("digitalocean-dns-token", "access-token")
@@ -74,6 +78,9 @@ PRIVATE_NETWORKS = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0
 _SHARED_COOKIE_DOMAIN = {
     f"{SILENCE}cookie-domain": "previews stay below aphiria.com until they have a domain of their own (README.md)"
 }
+
+# The number of the preview by whose example the accounts of all previews are described.
+_EXAMPLE = 999_999_999
 
 MAX_BODY_SIZE = BodySize("10m")
 
@@ -105,10 +112,12 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
     gateway = GatewayRef(name=GATEWAY, namespace=GATEWAY, hostnames=values.cluster.gateway_hosts)
     server: list[ObjectRef] = []
     if values.quota:
-        _add_namespace(chart, values)
+        Namespace(chart, "namespace", _namespace(values))
     if values.owns_cluster:
         _add_gateway(chart, values, gateway)
         server.append(_add_database_server(chart, values, images))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        _add_preview_access(chart, values, gateway, images)
     if not values.hosting or not values.database:
         return SiteObjects(gateway, None)
 
@@ -201,22 +210,36 @@ def _pod_options(values: Values) -> PodOptions:
     return PodOptions(pull_secrets=[] if values.kind is EnvironmentKind.LOCAL else [PULL_SECRET])
 
 
-def _add_namespace(chart: Chart, values: Values) -> None:
+def _namespace(values: Values) -> NamespaceProps:
     assert values.quota  # noqa: S101 - the caller's condition
     cpu, memory, pods = values.quota
-    Namespace(
+    return NamespaceProps(
+        placement=_placement(values, values.namespace),
+        quota=Quota(name="preview-quota", cpu=cpu, memory=memory, pods=pods),
+        isolation=Isolation(
+            name="preview-isolation",
+            gateway_namespace=GATEWAY,
+            ports=[80],
+            destinations=[Destination(namespace=SERVER.namespace, app=SERVER.name, port=SERVER.port)],
+            cluster_networks=PRIVATE_NETWORKS,
+        ),
+    )
+
+
+def _add_preview_access(chart: Chart, values: Values, gateway: GatewayRef, images: Mapping[str, ImageRef]) -> None:
+    preview = values_of(f"pr-{_EXAMPLE}")
+    assert preview.number and preview.hosting and preview.database  # noqa: S101, PT018 - what makes it a preview
+    PreviewAccess(
         chart,
-        "namespace",
-        NamespaceProps(
-            placement=_placement(values, values.namespace),
-            quota=Quota(name="preview-quota", cpu=cpu, memory=memory, pods=pods),
-            isolation=Isolation(
-                name="preview-isolation",
-                gateway_namespace=GATEWAY,
-                ports=[80],
-                destinations=[Destination(namespace=SERVER.namespace, app=SERVER.name, port=SERVER.port)],
-                cluster_networks=PRIVATE_NETWORKS,
-            ),
+        "preview-access",
+        PreviewAccessProps(
+            placement=_placement(values, STATE_NAMESPACE),
+            number=preview.number,
+            namespace=_namespace(preview),
+            secrets=[environment_variables.SECRET, PULL_SECRET],
+            hostnames=[preview.hosting.web, preview.hosting.api],
+            database_job=_database_job(preview, preview.database, images, []),
+            gateway=gateway,
         ),
     )
 

@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from constructs_lib.preflight import PreflightError as PreflightError
     from constructs_lib.preflight import add_preflight as add_preflight
     from constructs_lib.preflight import require_preflight as require_preflight
+    from constructs_lib.preview_access import PreviewAccess as PreviewAccess
+    from constructs_lib.preview_access import PreviewAccessProps as PreviewAccessProps
     from constructs_lib.route import RateLimit as RateLimit
     from constructs_lib.route import Route as Route
     from constructs_lib.route import RouteProps as RouteProps
@@ -88,6 +90,7 @@ _MODULES = {
     "order": ("ObjectRef",),
     "placement": ("Placement",),
     "preflight": ("PreflightError", "add_preflight", "require_preflight"),
+    "preview_access": ("PreviewAccess", "PreviewAccessProps"),
     "pod": ("Drain", "EnvSource", "HttpProbe", "PodOptions", "TcpProbe", "User", "Volume"),
     "route": ("RateLimit", "Route", "RouteProps"),
     "values": (

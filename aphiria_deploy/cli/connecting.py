@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from aphiria_deploy.cluster_access import access_of
 from aphiria_deploy.errors import InputError
-from aphiria_deploy.kube import Access, Client, Deadline, load
+from aphiria_deploy.kube import Access, Deadline, load
 from aphiria_deploy.settle import read_outputs
 
 _ASK_SECONDS = 180.0
@@ -85,8 +86,8 @@ def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access
         access = load()
         if not _is_own(access):
             raise InputError(
-                f"{access.where}: found a context that is no local cluster's, expected one of minikube, kind or the "
-                "like: name the one that is meant with --context"
+                f"{access.where} ({access.url}): found a cluster that is not known to be local, expected minikube, "
+                "kind or the like: name the one that is meant with --context"
             )
         return access
     if stack is not None and stack.outputs is not None:
@@ -112,11 +113,15 @@ def ask_stack(name: str) -> Mapping[str, Any]:
     return Runner(Stacks(cluster_folder(Path.cwd()), deadline), deadline, lambda _: None).outputs(name)
 
 
-def client_of(access: Access) -> Client:
-    """The cluster's client."""
-    return Client(access)
-
-
 def _is_own(access: Access) -> bool:
-    name = access.where.partition("'")[2].partition("'")[0]
-    return name.startswith(_OWN_CONTEXTS)
+    """Whether a cluster is the user's own: by its name, which anybody can choose, and by its address."""
+    return access.context.startswith(_OWN_CONTEXTS) and _is_near(access.host)
+
+
+def _is_near(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # Such as localhost, or kubernetes.docker.internal.
+        return "." not in host or host.endswith((".internal", ".local"))
+    return address.is_private or address.is_unspecified

@@ -40,7 +40,7 @@ _DIFFERENT = 3
 
 
 def pr(
-    number: Annotated[int, typer.Argument(metavar="N", help="The number of the pull request.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")],
     web_image: WebImage = "",
     api_image: ApiImage = "",
     images: Images = "",
@@ -60,7 +60,7 @@ def pr(
 ) -> None:
     """Deploy the preview of a pull request."""
     chosen = given.parse_images(images, web_image, api_image)
-    options = _options(given.parse_number(number), kubeconfig, context, outputs, timeout, wait_for_lock)
+    options = _options(f"pr-{given.parse_number(number)}", kubeconfig, context, outputs, timeout, wait_for_lock)
     _deploy(
         options,
         output,
@@ -216,7 +216,7 @@ def _options(
     return Options(
         environment=environment,
         where=Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
@@ -51,19 +52,30 @@ app.add_typer(github)
 def run() -> NoReturn:
     """Runs the command and ends the process with its exit code."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except AphiriaDeployError as error:
         if "--verbose" in sys.argv:
-            raise
-        if _wants_json(sys.argv):
-            import json
-
-            kind = type(error).__name__
-            document = {"result": "failed", "error": {"kind": kind, "message": str(error), "exitCode": error.exit_code}}
-            sys.stdout.write(json.dumps(document, indent=2) + "\n")
+            traceback.print_exc()
+        _report(error, str(error), error.exit_code)
         sys.stderr.write(f"error: {error}\n")
         sys.exit(error.exit_code)
-    sys.exit(0)
+    except typer.TyperException as error:
+        # Of an option that nobody knows, or a value that is none.
+        _report(error, error.format_message(), error.exit_code)
+        error.show()  # type: ignore[attr-defined] # each that is raised has it
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.stderr.write("error: stopped\n")
+        sys.exit(1)
+
+
+def _report(error: Exception, message: str, exit_code: int) -> None:
+    """Says as data too, where that was asked for, what went wrong before there was anything to report of."""
+    if _wants_json(sys.argv):
+        import json
+
+        said = {"kind": type(error).__name__, "message": message, "exitCode": exit_code}
+        sys.stdout.write(json.dumps({"result": "failed", "error": said}, indent=2) + "\n")
 
 
 def _wants_json(arguments: list[str]) -> bool:

@@ -187,7 +187,15 @@ def _read_all(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[t
         paths = [Path(part) for part in named.split(os.pathsep) if part]
     else:
         paths = [Path(environment.get("HOME") or Path.home(), ".kube", "config")]
-    return [(path, _read(path)) for path in paths if path.exists()]
+    return [(path, _read(path)) for path in paths if _is_there(path)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        # A name that is too long for one, or a folder that may not be looked into.
+        raise KubeconfigError(f"{path}: {error.strerror}; expected a kubeconfig") from error
 
 
 def _read(path: Path) -> _File:
@@ -256,6 +264,7 @@ def _access(
         server_name=cluster.tls_server_name or None,
         proxy=_proxy(f"{at}: proxy-url", cluster.proxy_url, scheme, host, environment),
         namespace=context.namespace or "default",
+        context=name,
     )
 
 

@@ -17,9 +17,9 @@ PUBLIC_NAMES = """
     DatabaseBackupProps DatabaseConnection DatabaseJob DatabaseJobProps DatabaseName DatabaseProps DatabaseServer
     Destination Drain EnvSource EnvVars EnvVarsProps Gateway GatewayProps GatewayRef Hostname HttpProbe ImageRef
     InvalidPropsError InvalidValueError Isolation JavaScriptModule Manifest MigrationJob MigrationJobProps Name
-    Namespace NamespaceProps ObjectRef Phase Placement PodOptions PreflightError Quantity Quota RateLimit Resources
-    Route RouteProps SecretKey SelfSigned ServiceRef TcpProbe User Volume WebApp WebAppProps add_preflight drop_job
-    manifests require_preflight
+    Namespace NamespaceProps ObjectRef Phase Placement PodOptions PreflightError PreviewAccess PreviewAccessProps
+    Quantity Quota RateLimit Resources Route RouteProps SecretKey SelfSigned ServiceRef TcpProbe User Volume WebApp
+    WebAppProps add_preflight drop_job manifests require_preflight
 """.split()
 
 
