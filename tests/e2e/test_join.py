@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 
 from aphiria_deploy import marker, prerequisites
+from aphiria_deploy.cli.connecting import Where
+from aphiria_deploy.cli.joining import prepare_local
 from aphiria_deploy.cluster_access import access_of
 from aphiria_deploy.deploying import Report
 from aphiria_deploy.errors import InputError
@@ -25,7 +27,7 @@ from aphiria_deploy.gateway_address import wait_for_address
 from aphiria_deploy.joining import AddressChangesError, How, Joined, Parts, join, preview
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from aphiria_deploy.marking import mark
-from aphiria_deploy.prerequisites import MissingPrerequisitesError, missing, require
+from aphiria_deploy.prerequisites import MissingPrerequisitesError, missing
 from aphiria_deploy.resolving import authoritative
 from aphiria_deploy.stacks import StackFailedError
 from aphiria_deploy.stacks.automation import Stacks
@@ -47,31 +49,37 @@ FIRST, SECOND = "203.0.113.7", "203.0.113.8"
 
 
 @pytest.fixture(scope="module")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster as the Pulumi program leaves it: nothing of the site is there."""
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A cluster on which there is nothing: tests that want one come before those that prepare it."""
     if lacking := missing_binaries():
         pytest.skip(f"no API server to test against: {', '.join(lacking)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
-    with ControlPlane(tmp_path_factory.mktemp("join")) as plane, Client.load(plane.kubeconfig) as administrator:
-        deadline = Deadline.after(30, "the test")
-        assert [each.what for each in missing(administrator, deadline)] == [
-            "the Gateway API's CRDs",
-            "cert-manager",
-            "NGINX Gateway Fabric",
-        ]
-        prepare(plane, administrator)
+    with ControlPlane(tmp_path_factory.mktemp("join")) as plane:
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def fresh(bare: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster as the Pulumi program leaves it: nothing of the site is there."""
+    with Client.load(bare.kubeconfig) as administrator:
+        prepare(bare, administrator)
         with (
-            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not plane.has_scheduler) as kubelet,
+            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not bare.has_scheduler) as kubelet,
             Controllers(administrator) as controllers,
         ):
-            yield Cluster(plane, administrator, kubelet, controllers)
+            yield Cluster(bare, administrator, kubelet, controllers)
 
 
 @pytest.fixture
-def pulumi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fresh: Cluster) -> Pulumi:
-    stand_in = Pulumi.install(tmp_path / "pulumi")
-    for name, value in {**stand_in.environment, "STAND_IN_KUBECONFIG": str(fresh.plane.kubeconfig)}.items():
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare: ControlPlane) -> Pulumi:
+    installed = Pulumi.install(tmp_path / "pulumi")
+    for name, value in {**installed.environment, "STAND_IN_KUBECONFIG": str(bare.kubeconfig)}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("DIGITALOCEAN_TOKEN", raising=False)
+    return installed
+
+
+@pytest.fixture
+def pulumi(stand_in: Pulumi, fresh: Cluster) -> Pulumi:
     fresh.controllers.address = FIRST
     return stand_in
 
@@ -131,6 +139,35 @@ def joining(fresh: Cluster, pulumi: Pulumi) -> Joining:
 
 def changes(joined: Joined) -> list[tuple[str, bool]]:
     return [(digest.stack, digest.changed) for digest in joined.digests]
+
+
+def test_a_local_cluster_that_lacks_everything_is_told_what_brings_it(
+    bare: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    where = Where(bare.kubeconfig, "", None)
+    with pytest.raises(MissingPrerequisitesError) as caught:
+        prepare_local(where, skip_cluster=True)
+    assert caught.value.exit_code == 2
+    lines = [line for line in str(caught.value).splitlines() if line.startswith("  - ")]
+    assert [line.partition(":")[0] for line in lines] == [
+        "  - the Gateway API's CRDs",
+        "  - cert-manager",
+        "  - NGINX Gateway Fabric",
+    ]
+    assert all("kubectl apply" in line or "helm upgrade --install" in line for line in lines)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingPrerequisitesError, match="the program pulumi: found none on PATH"):
+        prepare_local(where, skip_cluster=False)
+
+
+def test_what_a_local_cluster_lacks_is_brought_by_its_stack(bare: ControlPlane, stand_in: Pulumi) -> None:
+    prepare_local(Where(bare.kubeconfig, "test", None), skip_cluster=False)
+    resources = stand_in.state("local")["resources"]
+    # To the very cluster that was looked at, and no other.
+    provider = resources["pulumi:providers:kubernetes::cluster"]["inputs"]
+    assert provider["kubeconfig"] == str(bare.kubeconfig)
+    assert provider["context"] == "test"
+    assert "kubernetes:yaml/v2:ConfigFile::gateway-api-crds" in resources
 
 
 def test_from_nothing_to_names_and_a_second_run_changes_nothing(joining: Joining, fresh: Cluster) -> None:
@@ -305,15 +342,12 @@ def test_a_cluster_is_marked_once_and_for_one_stack(fresh: Cluster) -> None:
     assert found == marker.Marker(site.name, STACK, uid)
 
 
-def test_what_is_lacking_is_named_with_what_brings_it(fresh: Cluster) -> None:
+def test_crds_without_a_controller_are_not_enough(fresh: Cluster) -> None:
     deadline = Deadline.after(30, "the test")
     [lacking] = missing(fresh.client, deadline)
     assert lacking.what == "NGINX Gateway Fabric", "there are CRDs, and no class of Gateways"
-    with pytest.raises(MissingPrerequisitesError) as caught:
-        require([lacking], "context 'minikube'", "--skip-cluster was given")
-    assert caught.value.exit_code == 2
-    assert "--version 2.6.7 --namespace nginx-gateway" in str(caught.value)
-    assert "aphiria-deploy cluster up local" in str(caught.value)
+    with pytest.raises(MissingPrerequisitesError, match=r"--version 2\.6\.7 --namespace nginx-gateway"):
+        prepare_local(Where(fresh.plane.kubeconfig, "", None), skip_cluster=True)
     gateway_class = {
         "apiVersion": "gateway.networking.k8s.io/v1",
         "kind": "GatewayClass",
@@ -322,6 +356,7 @@ def test_what_is_lacking_is_named_with_what_brings_it(fresh: Cluster) -> None:
     }
     fresh.client.apply(gateway_class, deadline)
     assert missing(fresh.client, deadline) == []
+    prepare_local(Where(fresh.plane.kubeconfig, "", None), skip_cluster=True)
 
 
 def test_what_the_command_names_is_what_the_program_installs() -> None:
