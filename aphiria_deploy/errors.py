@@ -8,6 +8,7 @@
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
+    │   ├── prerequisites.MissingPrerequisitesError  the cluster lacks what a site needs
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
     │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
@@ -21,6 +22,7 @@
     │   ├── stacks.NoPulumiError            Pulumi is not on this machine
     │   ├── stacks.NotLoggedInError         Pulumi, or the provider, asks for a login
     │   └── stacks.StackLockedError         another run works on the stack, or has left its lock
+    ├── joining.AddressChangesError         the Gateway's address does not stay
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
