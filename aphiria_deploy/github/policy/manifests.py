@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.github.difference import title_of
+from aphiria_deploy.github.difference import same, title_of
 from aphiria_deploy.github.policy.envelope import own_hosts
 from aphiria_deploy.github.policy.pods import Allowed, allowed_of, pod_violations
-from aphiria_deploy.github.policy.violation import Violation, among, same, shown
+from aphiria_deploy.github.policy.violation import Violation, among, shown
 
 MOST_OBJECTS: Final = 200
 

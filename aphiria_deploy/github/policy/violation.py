@@ -7,8 +7,6 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from aphiria_deploy.fields import one_line
 
 
@@ -28,11 +26,6 @@ class Violation:
 
     def __str__(self) -> str:
         return f"{self.where}: found {self.found}, expected {self.expected}"
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: for Python True is also 1."""
-    return msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted")
 
 
 def among(value: Any, names: Container[str]) -> bool:
