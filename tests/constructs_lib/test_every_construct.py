@@ -29,6 +29,7 @@ from constructs_lib import (
     RateLimit,
     Route,
     WebApp,
+    backup_jobs,
     drop_job,
     manifests,
 )
@@ -92,6 +93,9 @@ def _objects() -> Iterator[tuple[str, Object]]:
             for _, item in manifests(chart):
                 yield f"{type(made).__name__} {what} {item['kind']} {item['metadata']['name']}", item
     yield "drop_job", drop_job(test_database_job.PROPS)
+    jobs = backup_jobs(test_backup.PROPS)
+    for what in ("take", "list", "restore", "discard"):
+        yield f"backup_jobs {what}", getattr(jobs, what)
 
 
 def _values(props: Any) -> dict[str, Any]:
@@ -157,8 +161,9 @@ def test_every_object_says_what_it_belongs_to(objects: dict[str, Object]) -> Non
 
 
 def test_nothing_is_empty_that_was_only_left_out(objects: dict[str, Object]) -> None:
-    # An empty directory, a self-signed issuer and the selector of all pods are empty; nothing else is.
-    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group)$")
+    # An empty directory, a self-signed issuer, the selector of all pods, and the name that somebody will set are empty;
+    # nothing else is.
+    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group|\.env\.\d+\.value)$")
     for what, item in objects.items():
         empty = [path for path, value in leaves(item) if value in ({}, [], None, "") and not meant.search(path)]
         assert empty == [], what
