@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from aphiria_deploy import marker
-from aphiria_deploy.applyset import PART_OF, as_member
+from aphiria_deploy.applyset import PART_OF, Parent, as_member
 from aphiria_deploy.bundle import Bundle, Destruction, EnvironmentKind, Manifest
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import AphiriaDeployError, InputError
@@ -205,7 +205,7 @@ class _Destroy:
             manifests=[item for item in destruction.jobs if item["metadata"].get("namespace") != own],
             secrets=secrets,
             identities=[],
-            parent=known.as_parent(),
+            parent=_outside_of(known.as_parent(), bundles, own),
             former=[_outside(one, own) for one in bundles],
         )
         live = survey(self._client, sought, self._deadline)
@@ -298,6 +298,17 @@ def _outside(bundle: Bundle, own: str) -> Bundle:
         for file in bundle.files
     ]
     return msgspec.structs.replace(bundle, files=files, hash="")
+
+
+def _outside_of(parent: Parent, bundles: Sequence[Bundle], own: str) -> Parent:
+    """The parent without the kinds that bundles have in the namespace alone.
+
+    Where another one is that the parent names is not known, so it is looked for; these are nowhere else, and the
+    account of a preview may not even ask.
+    """
+    items = [item for bundle in bundles for item in bundle.manifests]
+    inside = {GroupKind.of(item) for item in items} - {GroupKind.of(item) for item in items if _is_outside(item, own)}
+    return replace(parent, group_kinds=parent.group_kinds - inside)
 
 
 def _is_outside(item: Manifest, own: str) -> bool:

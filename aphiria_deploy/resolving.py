@@ -81,12 +81,13 @@ def _missing(names: Sequence[str], address: str, lookup: Lookup) -> list[str]:
     return found
 
 
-def authoritative(zone: str, servers: Iterable[Server] | None = None) -> Lookup:
+def authoritative(zone: str, servers: Iterable[Server] | None = None, *, seconds: float = _ASK_SECONDS) -> Lookup:
     """Gives what asks a zone's own name servers.
 
     Args:
         zone: The zone.
         servers: Its servers; those that the machine's resolver names, if not given.
+        seconds: How long each may take to answer.
     """
     import dns.exception  # noqa: PLC0415 - only who waits for names pays for it
     import dns.message  # noqa: PLC0415
@@ -102,7 +103,7 @@ def authoritative(zone: str, servers: Iterable[Server] | None = None) -> Lookup:
         for server in chosen:
             question = dns.message.make_query(name, dns.rdatatype.A)
             try:
-                answer = dns.query.udp(question, server.address, timeout=_ASK_SECONDS, port=server.port)
+                answer = dns.query.udp(question, server.address, timeout=seconds, port=server.port)
             except (dns.exception.DNSException, OSError):
                 continue
             records = [rrset for rrset in answer.answer if rrset.rdtype == dns.rdatatype.A]

@@ -67,6 +67,13 @@ def outputs(
         Path | None,
         typer.Option(metavar="FILE", help="Write them here, secrets too, for --outputs FILE; only you may read it."),
     ] = None,
+    for_previews: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="KUBECONFIG",
+            help="Only what a preview's deploy needs, with this kubeconfig in place of the administrator's.",
+        ),
+    ] = None,
     timeout: Timeout = "5m",
     output: Output = Format.TEXT,
     verbose: Verbose = False,
@@ -74,7 +81,7 @@ def outputs(
     """Show a stack's outputs, without the secret ones."""
     from aphiria_deploy.cli import clustering
 
-    shown = clustering.outputs(stack, file, given.parse_duration(timeout, "--timeout"))
+    shown = clustering.outputs(stack, file, for_previews, given.parse_duration(timeout, "--timeout"))
     typer.echo(clustering.render_outputs(shown, output))
 
 

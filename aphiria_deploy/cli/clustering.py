@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from aphiria_deploy import preview_outputs
 from aphiria_deploy.cli.connecting import Where, connect
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.cli.terminal import progress
@@ -41,8 +42,14 @@ def preview(stack: str, settings: Mapping[str, str], seconds: float) -> Digest:
         return runner.preview(stack, settings)
 
 
-def outputs(stack: str, file: Path | None, seconds: float) -> dict[str, Any]:
+def outputs(stack: str, file: Path | None, for_previews: Path | None, seconds: float) -> dict[str, Any]:
     """Gives a stack's outputs as they may be shown, and writes them into a file as they are.
+
+    Args:
+        stack: The stack.
+        file: The file, if they are to be written.
+        for_previews: The kubeconfig of the account that deploys previews, if only what it needs is wanted.
+        seconds: How long it may take.
 
     Raises:
         AphiriaDeployError: They cannot be read, or the file cannot be written.
@@ -53,9 +60,12 @@ def outputs(stack: str, file: Path | None, seconds: float) -> dict[str, Any]:
     with cancelled_by_signals(cancellation):
         deadline = Deadline.after(seconds, f"the outputs of the stack {stack}", cancellation)
         found = Stacks(cluster_folder(Path.cwd()), deadline).outputs(stack)
+    values = {name: value for name, (value, _) in found.items()}
+    if for_previews:
+        values = preview_outputs.for_previews(values, _read(for_previews), f"stack {stack}")
     if file:
-        _write_secretly(file, json.dumps({name: value for name, (value, _) in found.items()}, indent=2))
-    return masked(found)
+        _write_secretly(file, json.dumps(values, indent=2))
+    return {name: value for name, value in masked(found).items() if name in values}
 
 
 def destroy(stack: str, confirmed: str, seconds: float) -> Digest:
@@ -148,6 +158,13 @@ def _site_of(stack: str) -> str:
 def _setting(folder: Path, stack: str, key: str) -> str:
     config = configuration.read(folder, stack).get("config") or {}
     return str(config.get(f"{configuration.project(folder)}:{key}", ""))
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--for-previews: {file}: {error.strerror}; expected a kubeconfig") from error
 
 
 def _write_secretly(file: Path, text: str) -> None:

@@ -85,7 +85,7 @@ def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access
         access = load()
         if not _is_own(access):
             raise InputError(
-                f"{access.where} ({access.url}): found a context that is no local cluster's, expected one of minikube, "
+                f"{access.where} ({access.url}): found a cluster that is not known to be local, expected minikube, "
                 "kind or the like: name the one that is meant with --context"
             )
         return access

@@ -60,7 +60,7 @@ def pr(
 ) -> None:
     """Deploy the preview of a pull request."""
     chosen = given.parse_images(images, web_image, api_image)
-    options = _options(given.parse_number(number), kubeconfig, context, outputs, timeout, wait_for_lock)
+    options = _options(f"pr-{given.parse_number(number)}", kubeconfig, context, outputs, timeout, wait_for_lock)
     _deploy(
         options,
         output,
@@ -227,8 +227,7 @@ def _deploy(options: Options, output: Format, *, differs: int = 0, **more: objec
 
     from aphiria_deploy.cli import deploying, showing
 
-    with given.about(options.environment):
-        report = deploying.run(replace(options, **more))  # type: ignore[arg-type] # fields of Options
+    report = deploying.run(replace(options, **more))  # type: ignore[arg-type] # fields of Options
     data = showing.deploy_data(report)
     typer.echo(json.dumps(data, indent=2) if output is Format.JSON else showing.deploy_text(report))
     _exit(report, differs)

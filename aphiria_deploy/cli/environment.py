@@ -25,11 +25,13 @@ from aphiria_deploy.cli.options import (
     WaitForLock,
     Yes,
 )
+from aphiria_deploy.errors import CancelledError
 
 if TYPE_CHECKING:
     from aphiria_deploy.kube import Cancellation, Client, Deadline
 
 _READ_SECONDS = 60.0
+_PATIENCE_SECONDS = 10.0
 _DIFFERENT = 3
 _FOREVER = 7 * 24 * 3600.0
 
@@ -46,7 +48,7 @@ def status(
     from aphiria_deploy.cli import environment_text, inspecting
 
     name = given.parse_environment(environment)
-    with given.about(name), _reading(kubeconfig, context, outputs) as (client, deadline):
+    with _reading(kubeconfig, context, outputs) as (client, deadline):
         found = inspecting.status(client, name, deadline)
     _print(output, found, environment_text.status)
     if not found["healthy"]:
@@ -80,7 +82,7 @@ def history(
     from aphiria_deploy.cli import environment_text, inspecting
 
     name = given.parse_environment(environment)
-    with given.about(name), _reading(kubeconfig, context, outputs) as (client, deadline):
+    with _reading(kubeconfig, context, outputs) as (client, deadline):
         found = {"environment": name, "releases": inspecting.history(client, name, deadline)}
     _print(output, found, environment_text.history)
 
@@ -110,22 +112,28 @@ def logs(
     of: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this workload, Job, pod or container.")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is still written.")] = False,
     previous: Annotated[bool, typer.Option("--previous", help="Of each container the instance before.")] = False,
-    tail: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 100,
+    tail: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the last lines.")] = 100,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
     """Show the logs of an environment's pods and Jobs."""
-    from aphiria_deploy.cli import inspecting
+    from aphiria_deploy.cli import container_logs, inspecting
     from aphiria_deploy.diagnosis import redact
 
     name = given.parse_environment(environment)
     with _reading(kubeconfig, context, outputs, seconds=_FOREVER if follow else _READ_SECONDS) as (client, deadline):
         bundle = inspecting.recorded(client, name, deadline).bundle
-        sources = inspecting.log_sources(client, bundle, of, deadline)
-        for line in inspecting.read_logs(client, sources, deadline, follow=follow, tail=tail, previous=previous):
-            typer.echo(redact(line))
+        sources = container_logs.log_sources(client, bundle, of, deadline)
+        how = container_logs.Reading(follow=follow, tail=tail, previous=previous)
+        try:
+            for line in container_logs.read_logs(client, sources, deadline, how):
+                typer.echo(redact(line))
+        except CancelledError:
+            # That is how one stops to follow.
+            if not follow:
+                raise
 
 
 def rollback(
@@ -152,8 +160,7 @@ def rollback(
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
-    with given.about(how.environment):
-        report = writing.roll_back(how, to=to, plan_only=plan, skip_health_check=skip_health_check)
+    report = writing.roll_back(how, to=to, plan_only=plan, skip_health_check=skip_health_check)
     _print(output, showing.deploy_data(report), lambda _: showing.deploy_text(report))
     if report.result in {"failed", "refused"}:
         raise typer.Exit(report.error.exit_code if report.error else 1)
@@ -181,8 +188,7 @@ def destroy(
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
-    with given.about(how.environment):
-        report = writing.destroy(how, bundle)
+    report = writing.destroy(how, bundle)
     _print(output, showing.destroy_data(report), lambda _: showing.destroy_text(report))
     if report.error:
         raise typer.Exit(report.error.exit_code)
@@ -194,12 +200,14 @@ def _reading(
 ) -> Iterator[tuple[Client, Deadline]]:
     """A cluster that is only read from: where nothing names it, the current context's."""
     from aphiria_deploy.cli.connecting import Stack, Where, connect
-    from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals, load
+    from aphiria_deploy.kube import Cancellation, Client, Deadline, Manners, cancelled_by_signals, load
 
     where = Where(kubeconfig, context, outputs)
     access = connect(where, Stack(where, None)) if where.is_named or outputs else load()
     cancellation: Cancellation = Cancellation()
-    with cancelled_by_signals(cancellation), Client(access) as client:
+    # Whoever looks wants to know soon that nobody answers.
+    manners = Manners(patience_seconds=_PATIENCE_SECONDS)
+    with cancelled_by_signals(cancellation), Client(access, manners=manners) as client:
         yield client, Deadline.after(seconds, "the command", cancellation)
 
 

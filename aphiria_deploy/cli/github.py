@@ -21,7 +21,7 @@ Archives = Annotated[Path, typer.Option(metavar="DIR", help="The folder with the
 Approved = Annotated[Path, typer.Option(metavar="DIR", help="What is approved, as `gate` wrote it.")]
 Commit = Annotated[str, typer.Option(metavar="SHA", help="The commit.")]
 Branch = Annotated[str, typer.Option(metavar="NAME", help="The main branch.")]
-Number = Annotated[int, typer.Argument(metavar="N", help="The number of the pull request.")]
+Number = Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")]
 DifferentTree = Annotated[
     bool, typer.Option("--accept-different-tree", help="Though the merge holds something else than what was previewed.")
 ]
@@ -68,8 +68,7 @@ def comment(
     """Make the one comment of a pull request say a text."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(str(number))
-    typer.echo(stepping.comment(number, file))
+    typer.echo(stepping.comment(given.parse_number(number), file))
 
 
 @app.command("push-approved")
@@ -121,9 +120,9 @@ def cleanup(
     """Remove the preview of a closed pull request, and tell of it; one that is open again keeps its preview."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(str(number))
+    chosen = given.parse_number(number)
     given.parse_duration(wait_for_lock, "--wait-for-lock")
-    said, clean = stepping.cleanup(number, stepping.Cluster(kubeconfig, context, outputs), wait_for_lock)
+    said, clean = stepping.cleanup(chosen, stepping.Cluster(kubeconfig, context, outputs), wait_for_lock)
     typer.echo(said)
     if not clean:
         raise typer.Exit(1)

@@ -149,6 +149,6 @@ def _approved(runner: Runner, stack: str, options: deploying.Options, shown: Sho
 
 def _local_settings(where: Where, access: Access) -> dict[str, str]:
     """Which cluster the stack works on: the very one that was looked at."""
-    context = where.context or access.where.partition("'")[2].partition("'")[0]
+    context = where.context or access.context
     kubeconfig = {"kubeconfig": str(where.kubeconfig.resolve())} if where.kubeconfig else {}
     return {"context": context, **kubeconfig}

@@ -75,14 +75,12 @@ def run() -> NoReturn:
 
 
 def _report(error: Exception, message: str, exit_code: int) -> None:
-    """Says a failure as data too, where that was asked for: of one that came before there was a report."""
-    if not _wants_json(sys.argv):
-        return
-    import json
+    """Says as data too, where that was asked for, what went wrong before there was anything to report of."""
+    if _wants_json(sys.argv):
+        import json
 
-    about = {"environment": error.environment} if isinstance(error, AphiriaDeployError) and error.environment else {}
-    said = {"kind": type(error).__name__, "message": message, "exitCode": exit_code}
-    sys.stdout.write(json.dumps({**about, "result": "failed", "error": said}, indent=2) + "\n")
+        said = {"kind": type(error).__name__, "message": message, "exitCode": exit_code}
+        sys.stdout.write(json.dumps({"result": "failed", "error": said}, indent=2) + "\n")
 
 
 def _wants_json(arguments: list[str]) -> bool:

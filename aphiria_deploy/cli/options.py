@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from aphiria_deploy.errors import AphiriaDeployError, InputError
+from aphiria_deploy.errors import InputError
 
 
 class Format(StrEnum):
@@ -131,15 +130,15 @@ def parse_environment(text: str) -> str:
     return text
 
 
-def parse_number(text: str) -> str:
-    """Gives the environment of a pull request's number.
+def parse_number(text: str) -> int:
+    """Reads the number of a pull request.
 
     Raises:
         InputError: It is none.
     """
     if not _NUMBER.fullmatch(text):
         raise InputError(f"{text!r}: found no number of a pull request, expected one from 1 to 999999999, such as 107")
-    return f"pr-{text}"
+    return int(text)
 
 
 def parse_commit(text: str) -> str | None:
@@ -151,13 +150,3 @@ def parse_commit(text: str) -> str | None:
     if text and not _COMMIT.fullmatch(text):
         raise InputError(f"--commit: found {text!r}, expected a commit with all of its 40 hex digits")
     return text or None
-
-
-@contextmanager
-def about(environment: str) -> Iterator[None]:
-    """Has what goes wrong in the block tell of which environment it is."""
-    try:
-        yield
-    except AphiriaDeployError as error:
-        error.environment = environment
-        raise

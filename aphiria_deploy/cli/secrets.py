@@ -48,8 +48,7 @@ def apply(
         bundle_file=bundle,
         timeout=given.parse_timeout(timeout),
     )
-    with given.about(options.environment):
-        made = deploying.make_secrets(options)
+    made = deploying.make_secrets(options)
     if output is Format.JSON:
         rows = [
             {

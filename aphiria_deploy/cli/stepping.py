@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import gzip
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -188,11 +187,10 @@ def promote(preview: str, commit: str | None, branch: str, cluster: Cluster, *, 
     Raises:
         AphiriaDeployError: It is refused, or cannot be deployed.
     """
-    match = re.fullmatch(r"pr-([0-9]+)", preview)
-    if match is None:
+    before, _, digits = preview.partition("pr-")
+    if before or not digits:
         raise InputError(f"{preview!r}: found no preview, expected pr-N")
-    number = int(match[1])
-    parse_number(str(number))
+    number = parse_number(digits)
     with GitHub.of(os.environ) as github:
         target = commit or github.pull_request(number).merge_commit_sha
         if not target:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
-
-import msgspec
 
 from aphiria_deploy.fields import one_line
 
@@ -29,9 +28,9 @@ class Violation:
         return f"{self.where}: found {self.found}, expected {self.expected}"
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: for Python True is also 1."""
-    return msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted")
+def among(value: Any, names: Container[str]) -> bool:
+    """Whether a value is one of some names; it may be anything, also what no set can be asked for."""
+    return isinstance(value, str) and value in names
 
 
 def shown(value: Any) -> str:
