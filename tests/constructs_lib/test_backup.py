@@ -36,6 +36,7 @@ PROPS = DatabaseBackupProps(
     placement=BESIDE_THE_SERVER,
     server=SERVER,
     database=DatabaseName("shop"),
+    role=DatabaseName("shop_role"),
     bucket=BUCKET,
     image=POSTGRESQL,
     upload_image=RCLONE,
