@@ -35,8 +35,6 @@ from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
 from constructs_lib import (
-    BACKUP_NAME,
-    KEPT_DATABASE,
     App,
     Chart,
     DatabaseBackupProps,
@@ -178,9 +176,9 @@ def _backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
         take=jobs.take,
         list=jobs.list,
         restore=jobs.restore,
-        restore_variable=BACKUP_NAME,
+        restore_variable=jobs.BACKUP_NAME,
         discard=jobs.discard,
-        discard_variable=KEPT_DATABASE,
+        discard_variable=jobs.KEPT_DATABASE,
     )
 
 

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from constructs_lib.api import Api as Api
     from constructs_lib.api import ApiProps as ApiProps
     from constructs_lib.api import ApiResources as ApiResources
-    from constructs_lib.backup import BACKUP_NAME as BACKUP_NAME
-    from constructs_lib.backup import KEPT_DATABASE as KEPT_DATABASE
     from constructs_lib.backup import BackupJobs as BackupJobs
     from constructs_lib.backup import Bucket as Bucket
     from constructs_lib.backup import DatabaseBackup as DatabaseBackup
@@ -83,8 +81,6 @@ _MODULES = {
     "_k8s": ("App", "Chart", "Construct", "Manifest", "Phase", "manifests"),
     "api": ("Api", "ApiProps", "ApiResources"),
     "backup": (
-        "BACKUP_NAME",
-        "KEPT_DATABASE",
         "BackupJobs",
         "Bucket",
         "DatabaseBackup",

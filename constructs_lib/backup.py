@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from constructs_lib import backup_scripts as scripts
 from constructs_lib import restore_scripts
@@ -151,9 +151,9 @@ class BackupJobs:
         take: Takes a backup, as the CronJob does.
         list: Writes a JSON object a line: in the log of ``files`` what is in the bucket, as ``rclone lsjson`` has it,
             in that of ``kept`` the databases that restores kept, with ``database`` and ``bytes``.
-        restore: Restores the backup that its variable :data:`BACKUP_NAME` names, and ends with a JSON object: the
+        restore: Restores the backup that its variable :attr:`BACKUP_NAME` names, and ends with a JSON object: the
             database ``restored``, and what was there before, ``kept``.
-        discard: Drops the database that its variable :data:`KEPT_DATABASE` names, which a restore kept.
+        discard: Drops the database that its variable :attr:`KEPT_DATABASE` names, which a restore kept.
     """
 
     take: dict[str, Any]
@@ -161,24 +161,23 @@ class BackupJobs:
     restore: dict[str, Any]
     discard: dict[str, Any]
 
-
-BACKUP_NAME = "BACKUP_NAME"
-"""The variable of the Job that restores; whoever runs it sets its value."""
-KEPT_DATABASE = "KEPT_DATABASE"
-"""The variable of the Job that discards; whoever runs it sets its value."""
+    BACKUP_NAME: ClassVar[str] = "BACKUP_NAME"
+    """Whoever runs ``restore`` sets its value."""
+    KEPT_DATABASE: ClassVar[str] = "KEPT_DATABASE"
+    """Whoever runs ``discard`` sets its value."""
 
 
 def backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
     """Gives the Jobs that take a backup, list all, restore one, and discard what a restore kept."""
     database = {"DATABASE_NAME": str(props.database)}
     kept = _with_psql(props, "kept", restore_scripts.LIST_KEPT, database)
-    discard = _with_psql(props, "discard", restore_scripts.DISCARD, {**database, KEPT_DATABASE: ""})
-    download = _with_rclone(props, "download", restore_scripts.DOWNLOAD, {BACKUP_NAME: ""})
+    discard = _with_psql(props, "discard", restore_scripts.DISCARD, {**database, BackupJobs.KEPT_DATABASE: ""})
+    download = _with_rclone(props, "download", restore_scripts.DOWNLOAD, {BackupJobs.BACKUP_NAME: ""})
     restore = _with_psql(
         props,
         "restore",
         restore_scripts.RESTORE,
-        {**database, "DATABASE_ROLE": str(props.role), BACKUP_NAME: ""},
+        {**database, "DATABASE_ROLE": str(props.role), BackupJobs.BACKUP_NAME: ""},
         _volumes(props),
     )
     return BackupJobs(

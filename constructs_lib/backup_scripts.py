@@ -41,7 +41,8 @@ SELECT format('DO %L;', format('BEGIN IF NOT EXISTS (SELECT FROM pg_roles WHERE 
                                ' VALID UNTIL ' || quote_literal(rolvaliduntil)))
   FROM (SELECT *, concat_ws(' ', CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolcreatedb THEN 'CREATEDB' END,
                             CASE WHEN rolcreaterole THEN 'CREATEROLE' END, CASE WHEN rolcanlogin THEN 'LOGIN' END,
-                            CASE WHEN rolreplication THEN 'REPLICATION' END, CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
+                            CASE WHEN rolreplication THEN 'REPLICATION' END,
+                            CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
                             CASE WHEN NOT rolinherit THEN 'NOINHERIT' END) AS powers
           FROM pg_roles) AS roles
  WHERE rolname !~ '^pg_' ORDER BY rolname;
