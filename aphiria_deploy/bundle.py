@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -97,7 +97,7 @@ class Generated(_Data, frozen=True, tag="generated", tag_field="from"):
         bytes: How many random bytes it is made of; it is written in URL-safe base64.
     """
 
-    bytes: int = 32
+    bytes: Annotated[int, msgspec.Meta(ge=16, le=1024)] = 32
 
 
 class ScramVerifier(_Data, frozen=True, tag="scram-sha-256", tag_field="from"):

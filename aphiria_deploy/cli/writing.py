@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aphiria_deploy import access, deploying, destroying
-from aphiria_deploy import bundle as bundles
 from aphiria_deploy.bundle import Manifest
-from aphiria_deploy.cli import showing
+from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
@@ -81,7 +80,7 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
     if not how.environment.startswith("pr-"):
         # Before anything is asked of anybody.
         raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
-    bundle = bundles.read(bundle_file) if bundle_file else None
+    bundle = bundling.read_unchecked(bundle_file, how.environment) if bundle_file else None
     with _working(how) as (client, shown, cancellation):
         if not _agreed(how, shown, f"Destroy {how.environment} in {client.access.where}?"):
             raise deploying.NotApprovedError(
