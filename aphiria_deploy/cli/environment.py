@@ -25,7 +25,7 @@ from aphiria_deploy.cli.options import (
     WaitForLock,
     Yes,
 )
-from aphiria_deploy.errors import CancelledError
+from aphiria_deploy.errors import CancelledError, InputError
 
 if TYPE_CHECKING:
     from aphiria_deploy.kube import Cancellation, Client, Deadline
