@@ -219,6 +219,28 @@ class Destruction(_Data, frozen=True):
     absent: list[Gone]
 
 
+class BackupJobs(_Data, frozen=True):
+    """The Jobs that back the database up and bring it back: run when somebody asks for it, and by no deploy.
+
+    Attributes:
+        take: Takes a backup.
+        list: Writes what there is: in the log of the container ``files`` the objects in the bucket, in that of
+            ``kept`` the databases that restores kept, as JSON objects, one a line.
+        restore: Restores a backup beside the database, verifies it and swaps the two. Its log ends with a JSON object:
+            ``restored``, and as ``kept`` the name that what was there before has now, or null.
+        restore_variable: The environment variable of ``restore`` whose value is set to the backup's name.
+        discard: Drops a database that a restore kept.
+        discard_variable: The environment variable of ``discard`` whose value is set to the database's name.
+    """
+
+    take: Manifest
+    list: Manifest
+    restore: Manifest
+    restore_variable: str
+    discard: Manifest
+    discard_variable: str
+
+
 class EnvironmentVariables(_Data, frozen=True):
     """A ConfigMap's promise to the site's code: keys that must be there.
 
@@ -290,6 +312,7 @@ class Bundle(_Data, frozen=True, omit_defaults=True, kw_only=True, tag=FORMAT, t
         outputs: What a deploy reports and records (``webUrl``, ``databaseName``, …).
         contract: What the site's code relies on.
         destruction: How a preview is removed; other environments have none and are never destroyed.
+        backup: How its database is backed up and brought back, where it is.
         hash: ``sha256:`` and 64 hex digits over the canonical JSON of all of the above.
     """
 
@@ -304,6 +327,7 @@ class Bundle(_Data, frozen=True, omit_defaults=True, kw_only=True, tag=FORMAT, t
     outputs: dict[str, str]
     contract: Contract
     destruction: Destruction | None = None
+    backup: BackupJobs | None = None
     hash: str = ""
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
+    │   ├── prerequisites.MissingPrerequisitesError  the cluster lacks what a site needs
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
     │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
@@ -21,9 +22,11 @@
     │   ├── stacks.NoPulumiError            Pulumi is not on this machine
     │   ├── stacks.NotLoggedInError         Pulumi, or the provider, asks for a login
     │   └── stacks.StackLockedError         another run works on the stack, or has left its lock
+    ├── joining.AddressChangesError         the Gateway's address does not stay
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
@@ -34,6 +37,7 @@
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── verifying.WrongImageError           pods run something else than what was planned
     ├── verifying.NoAddressError            the Gateway has no address that could be asked
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind

@@ -60,9 +60,9 @@ def planned_images(workload: Object) -> dict[str, str]:
 def wrong_images(pods: Iterable[Object], planned: Mapping[str, str], resolve: Resolve) -> list[WrongImage]:
     """Finds the containers of a workload's pods that run something else than planned.
 
-    A container that has not started yet runs nothing, and is not wrong; a pod that is being deleted does not count, nor
-    does a container that was not planned (what a webhook injects). A reference without a digest, which a local
-    environment may use, says nothing that a runtime's answer could be compared with: then the pod's own reference is.
+    A container that has not started yet runs nothing, and is not wrong; a pod that is being deleted or has failed does
+    not count, nor does a container that was not planned (what a webhook injects). A reference without a digest, which a
+    local environment may use, says nothing that a runtime's answer could be compared with: the pod's own reference is.
 
     Args:
         pods: The pods, as the API gives them.
@@ -73,7 +73,7 @@ def wrong_images(pods: Iterable[Object], planned: Mapping[str, str], resolve: Re
         InputError: A planned reference is not one.
         AphiriaDeployError: What ``resolve`` raises.
     """
-    suspects = [one for pod in pods if "deletionTimestamp" not in metadata(pod) for one in _suspects(pod, planned)]
+    suspects = [one for pod in pods if _counts(pod) for one in _suspects(pod, planned)]
     in_question = sorted({wrong.planned for wrong, digest in suspects if digest})
     known = resolve(in_question) if in_question else {}
     return [wrong for wrong, digest in suspects if digest is None or digest not in known[wrong.planned]]
@@ -100,6 +100,11 @@ def _suspects(pod: Object, planned: Mapping[str, str]) -> Iterator[tuple[WrongIm
                 yield WrongImage(where, container, reference, asked[container]), None
         elif (image_id or _has_started(status)) and digest != wanted:
             yield WrongImage(where, container, reference, image_id or "no imageID"), digest
+
+
+def _counts(pod: Object) -> bool:
+    # One that was evicted stays as a record, of an earlier release too.
+    return "deletionTimestamp" not in metadata(pod) and at(pod, "status", "phase") != "Failed"
 
 
 def _has_started(status: Object) -> bool:

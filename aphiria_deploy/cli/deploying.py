@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
+from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan
+from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import Login, inspect
 from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
@@ -43,6 +45,7 @@ class Options:
         skip_health_check: Whether the site's URLs are not asked.
         take_over: Whether objects and fields of others are taken over.
         ports: The ports at the Gateway's address, by the URLs', where they differ.
+        known: The outputs of the environment's stack, where this run has them already.
     """
 
     environment: str
@@ -57,6 +60,7 @@ class Options:
     skip_health_check: bool = False
     take_over: bool = False
     ports: Mapping[int, int] | None = None
+    known: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ class _Taken:
 class _Settled:
     taken: _Taken
     inputs: SecretInputs = field(repr=False)
-    access: Access
+    client: Client
 
 
 def run(options: Options) -> Report:
@@ -91,23 +95,40 @@ def run(options: Options) -> Report:
     """
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation), progress() as shown:
-        settled = _settle(options)
-        bundle = settled.taken.bundle
-        if bundle.sample_images:
-            shown.note(f"samples stand for {', '.join(bundle.sample_images)}: nobody said which images to run")
-        with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
-            request = Request(
-                bundle=bundle,
-                inputs=settled.inputs,
-                commit=options.commit,
-                take_over=options.take_over,
-                plan_only=options.plan_only,
-                approve=_approval(options, shown),
-                verify=_verify(options, settled.taken),
-                timeout=options.timeout,
-                wait_for_lock=options.wait_for_lock,
-            )
-            return deploy(client, request, shown, cancellation)
+        return run_within(options, shown, cancellation)
+
+
+def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Report:
+    """Deploys an environment as a part of something else.
+
+    Args:
+        options: What is deployed, and how.
+        shown: Is told what happens.
+        cancellation: What stops it.
+
+    Raises:
+        AphiriaDeployError: It could not be begun. Nothing was changed.
+    """
+    settled = _settle(options, lambda text, what: shown.note(f"{what}: the server warns: {text}"))
+    bundle = settled.taken.bundle
+    if bundle.sample_images:
+        shown.note(f"samples stand for {', '.join(bundle.sample_images)}: nobody said which images to run")
+    with settled.client as client:
+        request = Request(
+            bundle=bundle,
+            inputs=settled.inputs,
+            commit=options.commit,
+            take_over=options.take_over,
+            plan_only=options.plan_only,
+            approve=_approval(options, shown),
+            verify=_verify(options, settled.taken),
+            timeout=options.timeout,
+            wait_for_lock=options.wait_for_lock,
+        )
+        deadline = Deadline.after(options.timeout, f"the deploy of {options.environment}", cancellation)
+        require_cluster(client, bundle, deadline)
+        with acting_for(client, options.environment, deadline, shown, makes_namespace=not options.plan_only) as own:
+            return deploy(own, request, shown, cancellation)
 
 
 def make_secrets(options: Options) -> list[Made]:
@@ -121,23 +142,23 @@ def make_secrets(options: Options) -> list[Made]:
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation):
         settled = _settle(replace(options, plan_only=True))
-        with Client(settled.access) as client:
+        with settled.client as client:
             deadline = Deadline.after(options.timeout, f"the Secrets of {options.environment}", cancellation)
             return apply_secrets(client, settled.taken.bundle, settled.inputs, deadline, cancellation)
 
 
-def _settle(options: Options) -> _Settled:
+def _settle(options: Options, warn: Callable[[str, str], None] | None = None) -> _Settled:
     """Takes the bundle and finds the cluster, which is probed meanwhile where the command line names it.
 
     Whatever is missing or wrong is told together.
     """
     is_named = options.where.is_named
     taking, probing = both(
-        lambda: _bundle(options), lambda: _probed(connect(options.where, None)) if is_named else None
+        lambda: _bundle(options), lambda: _probed(connect(options.where, None), warn) if is_named else None
     )
     errors = Errors()
     with errors.collected():
-        access = probing.get()
+        client = probing.get()
     with errors.collected():
         taken = taking.get()
         with errors.collected():
@@ -150,17 +171,21 @@ def _settle(options: Options) -> _Settled:
         if not is_named:
             with errors.collected():
                 local = taken.bundle.environment.stack is None
-                access = _probed(connect(options.where, taken.stack, local=local))
+                client = _probed(connect(options.where, taken.stack, local=local), warn)
     errors.raise_all()
-    assert access is not None  # noqa: S101 - else there was an error
-    return _Settled(taken, inputs, access)
+    assert client is not None  # noqa: S101 - else there was an error
+    return _Settled(taken, inputs, client)
 
 
-def _probed(access: Access) -> Access:
+def _probed(access: Access, warn: Callable[[str, str], None] | None) -> Client:
     """Sees that the cluster answers and takes the credential, before anything else is asked of it."""
-    with Client(access) as client:
+    client = Client(access, warn=warn)
+    try:
         client.probe(Deadline.after(_PROBE_SECONDS, f"the first answer of {access.url}"))
-    return access
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 def _bundle(options: Options) -> _Taken:
@@ -178,17 +203,22 @@ def _bundle(options: Options) -> _Taken:
 
 
 def _taken(options: Options, bundle: Bundle) -> _Taken:
-    return _Taken(bundle, Stack(options.where, bundle.environment.stack))
+    return _Taken(bundle, Stack(options.where, bundle.environment.stack, options.known))
 
 
-def _verify(options: Options, taken: _Taken) -> Callable[..., None]:
-    from aphiria_deploy.verifying import verifier
-
+def _verify(options: Options, taken: _Taken) -> Verify:
     def digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
         found = inspect({ref: ref for ref in references}, taken.logins())
         return {name: content.digests for name, content in found.items()}
 
-    return verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+    def verify(client: Client, bundle: Bundle, deadline: Deadline, shown: Progress) -> None:
+        # Here, because a deploy that changes nothing asks nobody.
+        from aphiria_deploy.verifying import verifier
+
+        ask = verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+        ask(client, bundle, deadline, shown)
+
+    return verify
 
 
 def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:

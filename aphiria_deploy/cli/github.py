@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 
 Archives = Annotated[Path, typer.Option(metavar="DIR", help="The folder with the images: NAME.oci.tar.")]
+Approved = Annotated[Path, typer.Option(metavar="DIR", help="What is approved, as `gate` wrote it.")]
 Commit = Annotated[str, typer.Option(metavar="SHA", help="The commit.")]
 Branch = Annotated[str, typer.Option(metavar="NAME", help="The main branch.")]
 Number = Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")]
@@ -70,21 +71,38 @@ def comment(
     typer.echo(stepping.comment(given.parse_number(number), file))
 
 
+@app.command("push-approved")
+def push_approved(
+    approved: Approved = Path("approved"), archives: Archives = Path("images"), verbose: Verbose = False
+) -> None:
+    """Push the images of a preview that was approved. What is not approved is refused."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.push_approved(approved, archives))
+
+
+@app.command()
+def push(
+    environment: EnvironmentName, commit: Commit, archives: Archives = Path("images"), verbose: Verbose = False
+) -> None:
+    """Push images of the main branch."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.push_own(given.parse_environment(environment), archives, given.parse_commit(commit) or ""))
+
+
 @app.command()
 def deploy(
-    approved: Annotated[Path, typer.Option(metavar="DIR", help="What is approved, as `gate` wrote it.")] = Path(
-        "approved"
-    ),
-    archives: Archives = Path("images"),
+    approved: Approved = Path("approved"),
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Push the images and deploy the preview that was approved, and tell of it. What is not approved is refused."""
+    """Deploy the preview that was approved, and tell of it. What is not approved is refused."""
     from aphiria_deploy.cli import stepping
 
-    said, healthy = stepping.deploy(approved, archives, stepping.Cluster(kubeconfig, context, outputs))
+    said, healthy = stepping.deploy(approved, stepping.Cluster(kubeconfig, context, outputs))
     typer.echo(said)
     if not healthy:
         raise typer.Exit(1)
@@ -121,17 +139,17 @@ def resolve(commit: Commit, branch: Branch = "main", verbose: Verbose = False) -
 @app.command()
 def release(
     commit: Commit,
-    archives: Archives = Path("images"),
+    images: given.Images = "",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Push the main branch's own images and deploy production with them."""
+    """Deploy production with images of the main branch, and tell of it."""
     from aphiria_deploy.cli import stepping
 
     cluster = stepping.Cluster(kubeconfig, context, outputs)
-    typer.echo(stepping.release(given.parse_commit(commit) or "", archives, cluster))
+    typer.echo(stepping.release(given.parse_commit(commit) or "", given.parse_images(images), cluster))
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,9 @@ Timeout = Annotated[str, typer.Option(metavar="DURATION", help="How long all of 
 WaitForLock = Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for another run to end.")]
 SkipHealthCheck = Annotated[bool, typer.Option("--skip-health-check", help="Do not ask the site's URLs.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Take over objects and fields that others own.")]
+SkipCluster = Annotated[bool, typer.Option("--skip-cluster", help="Leave the cluster's stack as it is.")]
+SkipDns = Annotated[bool, typer.Option("--skip-dns", help="Leave the DNS records as they are.")]
+SkipDnsWait = Annotated[bool, typer.Option("--skip-dns-wait", help="Do not wait until the names lead to the Gateway.")]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="local, preview-base, production or pr-N.")]
 
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,8}(?:\.[0-9]{1,3})?)s)?")
@@ -73,6 +77,21 @@ def parse_images(text: str, web: str = "", api: str = "") -> dict[str, str]:
             raise InputError(f"--images: found {name!r} twice, expected each image once")
         images[name] = ref
     return images
+
+
+def parse_settings(items: Iterable[str]) -> dict[str, str]:
+    """Reads ``KEY=VALUE`` of ``--set``.
+
+    Raises:
+        InputError: One is not of that form.
+    """
+    settings: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (key.isidentifier() and equals):
+            raise InputError(f"--set: found {item!r}, expected KEY=VALUE, such as upgradeKubernetes=true")
+        settings[key] = value
+    return settings
 
 
 def parse_duration(text: str, option: str) -> float:

@@ -20,7 +20,8 @@ _NETCAT = re.compile(r"(?:^|[\s/;])nc\s+(?:-\w+\s+(?:\d+\s+)?)*([a-z](?:[a-z0-9.
 _DSN = re.compile(r"\bhost=([a-z](?:[a-z0-9.-]*[a-z0-9])?)(?=[\s;'\"]|$)(?:[\s;]+port=(\d{1,5}))?")
 _PATTERNS = (_URL, _HOST_PORT, _OPTION, _NETCAT, _DSN)
 _HOST = re.compile(r"[a-z](?:[a-z0-9.-]*[a-z0-9])?")
-_HOST_KEY = re.compile(r"(?i)(?:^|[_.-])(host|hostname|server|address|addr|endpoint)$")
+# PGHOST is how PostgreSQL's own programs are told: https://www.postgresql.org/docs/current/libpq-envars.html.
+_HOST_KEY = re.compile(r"(?i)(?:^(?:pg)?|[_.-])(host|hostname|server|address|addr|endpoint)$")
 _FQDN = re.compile(r"(?:^|.*\.)([a-z0-9-]+)\.([a-z0-9-]+)\.svc(?:\.cluster\.local)?\.?")
 _TEXT_LIMIT = 65_536
 

@@ -43,6 +43,7 @@ def pod(case: Case) -> dict[str, Any]:
     """A pod of a case: its containers by list, each with its image and what is said of it."""
     metadata = {"name": "api-1", "namespace": "preview-pr-7", **case.get("metadata", {})}
     item: dict[str, Any] = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": {}, "status": {}}
+    item["status"]["phase"] = case.get("phase", "Running")
     for kind, statuses in (("initContainers", "initContainerStatuses"), ("containers", "containerStatuses")):
         containers = case.get(kind, {})
         item["spec"][kind] = [{"name": name, "image": spelt(one["image"])} for name, one in containers.items()]

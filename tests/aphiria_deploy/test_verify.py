@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import threading
 import time
@@ -87,8 +88,12 @@ def ask(
     return verify(checks, gateway.address, deadline, verified=verified, within=within, ports=gateway.ports)
 
 
-def ask_one(gateway: Gateway, check: Check, *, within: float = 0.2, verified: bool = True) -> CheckResult:
-    [result] = ask(gateway, [check], within=within, verified=verified)
+def ask_one(gateway: Gateway, check: Check, *, verified: bool = True) -> CheckResult:
+    """Asks once: where a pause would outlast the time that there is, nothing is asked again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(verifying, "FIRST_PAUSE", 60.0)
+        [result] = ask(gateway, [check], verified=verified)
+    assert result.attempts == 1
     return result
 
 
@@ -229,9 +234,9 @@ def test_what_is_wrong_is_told_with_what_was_found_and_expected_and_a_hint(
     assert hint in result.hint
     with pytest.raises(VerificationError) as raised:
         require([result])
-    assert str(raised.value).startswith(
-        f"{method(check)} {check.url} at 127.0.0.1: found {result.found}, expected {expected} (asked 1 time in 0 s): "
-    )
+    told = f"{method(check)} {check.url} at 127.0.0.1: found {result.found}, expected {expected} (asked 1 time in "
+    assert str(raised.value).startswith(told)
+    assert str(raised.value).endswith(f"s): {result.hint}")
     assert raised.value.exit_code == 1
 
 
@@ -254,7 +259,7 @@ def test_what_is_only_spelt_otherwise_is_right(gateway: Gateway, check: Check) -
     if isinstance(check, RedirectCheck):
         location = check.location.replace("PORT", str(gateway.ports[443]))
         check = RedirectCheck(url=check.url, location=location, status=check.status)
-    require([ask_one(gateway, check, within=5)])
+    require([ask_one(gateway, check)])
 
 
 def test_a_certificate_of_another_name_is_told_with_the_host(gateway: Gateway) -> None:
@@ -304,27 +309,32 @@ def test_who_never_answers_costs_the_time_of_all_checks_once(silent: socket.sock
     port = silent.getsockname()[1]
     begun = time.monotonic()
     results = verify(CHECKS * 5, "127.0.0.1", Deadline.after(60), within=1.0, ports={80: port, 443: port})
-    assert 0.9 < time.monotonic() - begun < 4
-    assert [(result.ok, result.found) for result in results] == [(False, "no answer within 1.0 s")] * 20
+    assert time.monotonic() - begun < 15, "one after the other they would take 20 seconds"
+    assert not any(result.ok for result in results)
+    assert all(re.fullmatch(r"no answer within [01]\.\d s", result.found) for result in results)
 
 
 def test_the_deadline_of_the_deploy_counts_where_it_is_earlier(silent: socket.socket) -> None:
     port = silent.getsockname()[1]
     begun = time.monotonic()
     results = verify(CHECKS, "127.0.0.1", Deadline.after(0.5), within=30, ports={80: port, 443: port})
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
     assert not any(result.ok for result in results)
 
 
 def test_an_attempt_that_the_end_cuts_short_does_not_hide_what_was_found_before(
-    folder: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+    folder: Path, silent: socket.socket
 ) -> None:
     slow = f"server {{ listen HTTP; location / {{ proxy_pass http://127.0.0.1:{silent.getsockname()[1]}; }} }}"
     with Gateway(folder, "server { listen HTTP; return 503; } server { listen HTTPS; return 503; }") as gateway:
         gateway.start()
-        change = f"{slow} server {{ listen HTTPS; return 503; }}"
-        check = HealthCheck(url=f"http://{WEB}/")
-        [result] = ask_meanwhile(gateway, [check], 0.2, lambda: gateway.configure(change), within=2.0)
+
+        def change() -> None:
+            while not gateway.asked:
+                time.sleep(0.02)
+            gateway.configure(f"{slow} server {{ listen HTTPS; return 503; }}")
+
+        [result] = ask_meanwhile(gateway, [HealthCheck(url=f"http://{WEB}/")], 0, change, within=3.0)
         assert result.attempts > 1
         assert result.found == "503"
 
@@ -344,14 +354,14 @@ def test_who_is_told_to_stop_stops_at_once(silent: socket.socket) -> None:
     begun = time.monotonic()
     with pytest.raises(CancelledError, match=r"stopped while waiting for the running site at 127\.0\.0\.1: SIGTERM"):
         verify(CHECKS, "127.0.0.1", deadline, ports={80: port, 443: port})
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 15
     late.join()
 
 
 def test_every_failure_is_told_and_what_holds_is_kept(gateway: Gateway) -> None:
     wrong: list[Check] = [HealthCheck(url=f"https://{WEB}/gone"), CorsCheck(url=f"https://{API}/", origin="null")]
     with pytest.raises(VerificationError) as raised:
-        require(ask(gateway, [CHECKS[0], *wrong], within=1.0))
+        require(ask(gateway, [CHECKS[0], *wrong], within=3.0))
     assert [line.split(" at ")[0] for line in str(raised.value).splitlines()] == [
         f"GET https://{WEB}/gone",
         f"OPTIONS https://{API}/",
