@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -26,6 +26,9 @@ Manifest = dict[str, Any]
 FORMAT = "aphiria-deploy/bundle/v1"
 """The version of the format. A newer tool reads what an older one wrote; an older one refuses a newer one's."""
 
+
+_LATER = frozenset({"backup"})
+"""Fields that are younger than the format's first version."""
 
 # Beside what is no JSON: text that is no UTF-8, and brackets without end.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -97,7 +100,7 @@ class Generated(_Data, frozen=True, tag="generated", tag_field="from"):
         bytes: How many random bytes it is made of; it is written in URL-safe base64.
     """
 
-    bytes: int = 32
+    bytes: Annotated[int, msgspec.Meta(ge=16, le=1024)] = 32
 
 
 class ScramVerifier(_Data, frozen=True, tag="scram-sha-256", tag_field="from"):
@@ -377,7 +380,10 @@ class Site(Protocol):
 
 def content_hash(bundle: Bundle) -> str:
     """Gives ``sha256:`` and the hex digest of the bundle's canonical JSON: sorted keys, without ``hash`` itself."""
-    data = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"} | {"format": FORMAT}
+    fields = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"}
+    # What the format has got since it was first written counts where it is used: what has none keeps its hash.
+    data = {name: value for name, value in fields.items() if name not in _LATER or value is not None}
+    data |= {"format": FORMAT}
     return f"sha256:{hashlib.sha256(msgspec.json.encode(data, order='sorted')).hexdigest()}"
 
 

@@ -79,12 +79,14 @@ class Request:
     Attributes:
         environment: Its name.
         bundle: What to go by where nothing is recorded in the cluster.
+        jobs: The Jobs that drop the database, where not those of the bundle: an account may run those of today alone.
         timeout: Seconds that all of it may take.
         wait_for_lock: Seconds to wait for another run to end.
     """
 
     environment: str
     bundle: Bundle | None = None
+    jobs: Sequence[Manifest] | None = None
     timeout: float = 300.0
     wait_for_lock: float = 0.0
 
@@ -138,6 +140,8 @@ class _Destroy:
         where = f"{self._client.access.where} ({self._client.access.url})"
         marker.require(found, uid, site=bundle.site, stack=bundle.environment.stack, where=where)
         destruction = _require_preview(bundle, self._name)
+        if self._request.jobs is not None:
+            destruction = msgspec.structs.replace(destruction, jobs=list(self._request.jobs))
         _require_ours(namespace, bundle)
         with held(
             self._client,

@@ -13,8 +13,9 @@ from aphiria_deploy.applyset import PART_OF, Parent
 from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
 from aphiria_deploy.errors import ConflictError, InputError, NotFoundError, UnknownKindError
 from aphiria_deploy.kube import Client, Deadline, Kind, Outcome, Ref, concurrently
+from aphiria_deploy.managed_fields import BY_HAND
 from aphiria_deploy.objects import GroupKind, ObjectKey
-from aphiria_deploy.plan import BY_HAND, Live, is_going, is_ours
+from aphiria_deploy.plan import Live, is_going, is_ours
 from aphiria_deploy.secrets import SecretRef
 
 _SECRET = Kind("v1", "Secret")

@@ -21,6 +21,7 @@ _COMMANDS = {
     "status": "environment:status",
     "history": "environment:history",
     "logs": "environment:logs",
+    "graph": "environment:graph",
     "rollback": "environment:rollback",
     "destroy": "environment:destroy",
     "check": "check:check",

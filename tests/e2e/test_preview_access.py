@@ -170,8 +170,9 @@ def test_a_preview_is_deployed_changed_rolled_back_and_destroyed_as_its_own_acco
 
     ender = preview_access(cluster.issuer, "pr-11", deadline, makes_namespace=False)
     assert isinstance(ender, Client)
+    jobs = destruction_jobs(cluster.issuer, "pr-11", deadline)
     for result in ("destroyed", "absent"):
-        gone = destroy(ender, Destroy(environment="pr-11"), Heard(), Cancellation())
+        gone = destroy(ender, Destroy(environment="pr-11", jobs=jobs), Heard(), Cancellation())
         assert (gone.result, gone.error) == (result, None)
     removed = revoke(cluster.issuer, "pr-11", deadline)
     assert [ref.kind.name for ref in removed] == ["ServiceAccount", "Role", "RoleBinding"]
