@@ -19,7 +19,7 @@ BY_HAND = ("kubectl", "before-first-apply")
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
 Fields = dict[str, Any]
-"""A set of fields, as the server writes it: ``f:`` and a name, ``k:`` and the keys of a list's entry, ``v:`` and a value."""
+"""A set of fields, as the server writes it: ``f:`` and a name, ``k:`` and an entry's keys, ``v:`` and a value."""
 
 
 def owned_fields(item: Mapping[str, Any]) -> Any:
