@@ -29,7 +29,8 @@ def owned_fields(item: Mapping[str, Any]) -> Any:
 
 def managers(item: Mapping[str, Any]) -> set[str]:
     """Gives the names of those who own fields of an object, its status aside."""
-    return {entry.get("manager", "") for entry in _entries(item) if not entry.get("subresource")}
+    # A replica count that was set through the subresource "scale" is a field of the object like any other.
+    return {entry.get("manager", "") for entry in _entries(item) if entry.get("subresource") != "status"}
 
 
 def by_hand(item: Mapping[str, Any]) -> set[str]:

@@ -181,6 +181,8 @@ def to_be_tried(wanted: Wanted, live: Live, circumstances: Circumstances) -> lis
         for manifest in wanted.manifests
         if ObjectKey.of(manifest) not in wanted.secrets
         and (not (namespace := manifest["metadata"].get("namespace")) or namespace in live.namespaces)
+        # Whoever has rights in a namespace alone has none to try to make it.
+        and (manifest["kind"] != "Namespace" or manifest["metadata"]["name"] in live.namespaces)
         and not is_going(live.objects.get(ObjectKey.of(manifest)) or _NOT_THERE)
         and not (is_job(manifest) and _without_asking(manifest, jobs, live, circumstances))
     ]

@@ -70,7 +70,7 @@ def digitalocean_cluster(
                 day=settings.maintenance_day, start_time=settings.maintenance_start
             ),
             node_pool=digitalocean.KubernetesClusterNodePoolArgs(
-                name=f"{settings.cluster_name}-pool",
+                name=settings.node_pool or f"{settings.cluster_name}-pool",
                 size=settings.node_size,
                 auto_scale=True,
                 min_nodes=settings.min_nodes,

@@ -82,6 +82,7 @@ class ClusterSettings:
         vpc_uuid: The network that it is in.
         cluster_subnet: The addresses of pods: with the next one they make it VPC-native.
         service_subnet: The addresses of Services.
+        node_pool: The name of its node pool; ``<clusterName>-pool``, if not given.
         node_size: The slug of the nodes' size.
         min_nodes: How many nodes there are at least.
         max_nodes: How many there are at most.
@@ -123,6 +124,7 @@ class ClusterSettings:
     vpc_uuid: str
     cluster_subnet: str
     service_subnet: str
+    node_pool: str | None = None
     node_size: str
     min_nodes: int
     max_nodes: int

@@ -13,7 +13,7 @@ from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan

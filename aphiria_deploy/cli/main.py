@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import NoReturn
 
@@ -20,6 +21,7 @@ _COMMANDS = {
     "status": "environment:status",
     "history": "environment:history",
     "logs": "environment:logs",
+    "graph": "environment:graph",
     "rollback": "environment:rollback",
     "destroy": "environment:destroy",
     "check": "check:check",
@@ -67,6 +69,10 @@ def run() -> NoReturn:
     except typer.Abort:
         sys.stderr.write("error: stopped\n")
         sys.exit(1)
+    finally:
+        # To look through all that was loaded for garbage, when the process ends, takes a tenth of the time of a deploy
+        # that changes nothing.
+        gc.freeze()
 
 
 def _report(error: Exception, message: str, exit_code: int) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from aphiria_deploy.fields import one_line
+
+_SHOWN: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Violation:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}, expected {self.expected}"
+        return one_line(f"{self.where}: found {self.found}, expected {self.expected}", _SHOWN)
 
 
 def among(value: Any, names: Container[str]) -> bool:

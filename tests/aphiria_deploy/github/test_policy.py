@@ -590,4 +590,4 @@ def test_whatever_stands_anywhere_is_judged(place: tuple[Any, ...], value: Any) 
         return
 
     for one in violations(bundle, preview()):
-        assert "\n" not in one.where + one.found
+        assert "\n" not in str(one)
