@@ -61,7 +61,8 @@ def test_every_environment_of_the_site_can_be_recorded(environment: str) -> None
 
 
 def test_a_record_is_found_by_its_labels_and_is_the_same_each_time() -> None:
-    secret = releases.record(_release(3, Result.FAILED), "aphiria-deploy")
+    release = _release(3, Result.FAILED)
+    secret = releases.record(release, "aphiria-deploy")
 
     assert secret["metadata"] == {
         "name": "release.pr-7.v3",
@@ -72,6 +73,7 @@ def test_a_record_is_found_by_its_labels_and_is_the_same_each_time() -> None:
             "deploy.aphiria.com/revision": "3",
             "deploy.aphiria.com/result": "failed",
         },
+        "annotations": {"deploy.aphiria.com/bundle": release.bundle.hash},
     }
     assert secret == releases.record(_release(3, Result.FAILED), "aphiria-deploy")
 
