@@ -8,9 +8,13 @@
     │   ├── waves.OrderError                objects depend on each other in a way that no order satisfies
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
+    │   ├── prerequisites.MissingPrerequisitesError  the cluster lacks what a site needs
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
-    │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
+    │   ├── ImageContentError               what is there is no image that runs, or not of the approved commit
+    │   ├── github.PolicyError              a preview's bundle holds what a preview may not hold
+    │   ├── github.ApprovalError            it is not what was approved, or nobody may approve it
+    │   └── github.PromotionError           what ran in a preview cannot be brought to production
     ├── UnavailableError                    exit code 5: what is needed is not available now
     │   ├── ClusterUnavailableError         the cluster's API server does not answer, or is overloaded
     │   │   └── OutcomeUnknownError         a write was cut: it may have happened
@@ -20,10 +24,17 @@
     │   ├── RegistryContentError            the registry's answer is not what it says it is
     │   ├── stacks.NoPulumiError            Pulumi is not on this machine
     │   ├── stacks.NotLoggedInError         Pulumi, or the provider, asks for a login
-    │   └── stacks.StackLockedError         another run works on the stack, or has left its lock
+    │   ├── stacks.StackLockedError         another run works on the stack, or has left its lock
+    │   ├── github.GitHubUnavailableError   GitHub does not answer in time, or asks to be left alone for longer
+    │   │   └── GitHubOutcomeUnknownError   a write was cut: it may have happened
+    │   ├── github.GitHubAccessError        GitHub does not take the token, or it may not do it
+    │   ├── github.GitHubContentError       GitHub's answer is not what its API is described to give
+    │   └── github.DoubtError               what is known is not enough to destroy anything by
+    ├── joining.AddressChangesError         the Gateway's address does not stay
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
     ├── secrets.SecretConflictError         a Secret in the cluster cannot become what it has to be
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
@@ -34,6 +45,7 @@
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── verifying.WrongImageError           pods run something else than what was planned
     ├── verifying.NoAddressError            the Gateway has no address that could be asked
+    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind
@@ -46,6 +58,12 @@
     │   ├── GoneError                       410: the resource version is too old
     │   ├── InvalidError                    422: a value is not valid, or a field is immutable
     │   └── ServerError                     500: the API server failed, or a webhook that it asks
+    ├── github.GitHubRefusedError           GitHub refused a request
+    │   ├── GitHubNotFoundError             404, 410
+    │   ├── GitHubConflictError             409
+    │   └── GitHubInvalidError              422
+    ├── github.EngineError                  the deploy engine ended without its report
+    ├── github.PushError                    an image could not be pushed
     └── CombinedError                       several of them, told together
 """
 

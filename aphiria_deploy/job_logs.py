@@ -33,7 +33,9 @@ class JobLogs:
         self._progress = progress
         self._secrets = tuple(secrets)
         self._lines: dict[LogSource, deque[str]] = {}
-        self._threads: list[threading.Thread] = []
+        self._jobs: dict[LogSource, str] = {}
+        self._threads: dict[LogSource, threading.Thread] = {}
+        self._ended: set[LogSource] = set()
 
     def __enter__(self) -> Self:
         return self
@@ -41,41 +43,51 @@ class JobLogs:
     def __exit__(self, *_: object) -> None:
         self._cancellation.cancel("nobody reads the logs any more")
         self._cancellation.close()
-        for thread in self._threads:
+        for thread in self._threads.values():
             thread.join(2)
 
-    def follow(self, pod: Mapping[str, Any]) -> None:
-        """Begins to read what the containers of a Job's pod write, as soon as each has started."""
-        for container in _started(pod):
+    def follow(self, pod: Mapping[str, Any], job: str) -> None:
+        """Begins to read what the containers of a Job's pod write, as soon as each has started.
+
+        Args:
+            pod: The pod.
+            job: The UID of the Job.
+        """
+        for container, ended in _started(pod):
             metadata = pod["metadata"]
             source = LogSource(metadata["namespace"], metadata["name"], container, previous=False)
+            if ended:
+                self._ended.add(source)
             if source in self._lines:
                 continue
             self._lines[source] = deque(maxlen=KEPT_LINES)
+            self._jobs[source] = job
             thread = threading.Thread(target=self._read, args=(source,), name=f"log of {source.pod}", daemon=True)
-            self._threads.append(thread)
+            self._threads[source] = thread
             thread.start()
+
+    def gone(self, pod: Mapping[str, Any]) -> None:
+        """Takes note that a pod is gone: nothing more is written."""
+        metadata = pod["metadata"]
+        self._ended |= {
+            source
+            for source in self._lines
+            if (source.namespace, source.pod) == (metadata["namespace"], metadata["name"])
+        }
 
     def tail(self, source: LogSource) -> str:
         """The end of what a container has written so far; empty where it was not followed."""
-        return "\n".join(self._lines.get(source, ()))
+        return "\n".join(tuple(self._lines.get(source, ())))
+
+    def of(self, job: str) -> tuple[LogSource, ...]:
+        """The logs that were followed of a Job, by its UID, the last that began first: also of pods that are gone."""
+        return tuple(source for source in reversed(self._lines) if self._jobs[source] == job)
 
     def settle(self, seconds: float) -> None:
         """Gives the logs of containers that have ended the time to arrive."""
         deadline = Deadline.after(seconds)
-        for thread in self._threads:
-            thread.join(deadline.remaining)
-
-    def of(self, job: Mapping[str, Any]) -> list[str]:
-        """All that is kept of a Job's pods, told by the names that the Job gives them."""
-        prefix = f"{job['metadata']['name']}-"
-        namespace = job["metadata"]["namespace"]
-        return [
-            line
-            for source, lines in self._lines.items()
-            if source.namespace == namespace and source.pod.startswith(prefix)
-            for line in lines
-        ]
+        for source in self._ended:
+            self._threads[source].join(deadline.remaining)
 
     def _read(self, source: LogSource) -> None:
         lines = self._lines[source]
@@ -92,10 +104,11 @@ class JobLogs:
                 lines.append(f"(the log ends here: {error})")
 
 
-def _started(pod: Mapping[str, Any]) -> Iterator[str]:
+def _started(pod: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:
+    """The containers that have started, and whether each has ended."""
     status = pod.get("status")
     for field in ("initContainerStatuses", "containerStatuses"):
         for entry in mappings(at(status, field)):
             state = mapping(entry.get("state"))
             if "running" in state or "terminated" in state:
-                yield text(entry.get("name"))
+                yield text(entry.get("name")), "terminated" in state

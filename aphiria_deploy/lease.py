@@ -11,7 +11,7 @@ import secrets
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -83,7 +83,8 @@ class Lease:
     def __init__(self, client: Client, live: Manifest, cancellation: Cancellation) -> None:
         self._client = client
         self._live = live
-        self._lost = cancellation
+        self._holding = cancellation
+        self._lost = ""
         self._stop = Cancellation()
         self._good_until = _expiry(live)
         self._thread = threading.Thread(target=self._renew_on, name=f"lease of {live['metadata']['name']}", daemon=True)
@@ -93,10 +94,15 @@ class Lease:
         """Does nothing while the lease is held.
 
         Raises:
-            LeaseLostError: It is not any more.
+            LeaseLostError: It is not any more, or about to run out: whatever kept it from being renewed.
         """
-        if self._lost.cancelled and not self._stop.cancelled:
-            raise LeaseLostError(f"{Ref.of(self._live)}: {self._lost.reason}")
+        # The thread that renews it may have slept too: on a machine that was suspended both wake at once.
+        lost = self._lost or ("it ran out before it could be renewed" if self._left <= 0 else "")
+        if lost:
+            raise LeaseLostError(
+                f"{Ref.of(self._live)}: {lost}; expected to hold it to the end: nothing more is written; see who else "
+                "works on this environment, and run it again"
+            )
 
     def release(self, deadline: Deadline) -> None:
         """Gives it back; nothing else is done where it is somebody else's by now."""
@@ -104,9 +110,16 @@ class Lease:
         self._thread.join(deadline.remaining)
         ref = Ref.of(self._live)
         while True:
-            version = self._live["metadata"]["resourceVersion"]
+            metadata = self._live["metadata"]
             try:
-                self._client.delete(ref, deadline, uid=self._live["metadata"]["uid"], resource_version=version)
+                # In the foreground it would be there, and somebody's, for a moment longer.
+                self._client.delete(
+                    ref,
+                    deadline,
+                    uid=metadata["uid"],
+                    resource_version=metadata["resourceVersion"],
+                    propagation="Background",
+                )
             except (ConflictError, OutcomeUnknownError):
                 live = self._client.find(ref, deadline)
                 if live is None or _holder(live) != _holder(self._live):
@@ -115,20 +128,29 @@ class Lease:
             else:
                 return
 
+    @property
+    def _left(self) -> float:
+        """For how many seconds more something may be written."""
+        return (self._good_until - self._client.now()).total_seconds() - MARGIN_SECONDS
+
     def _renew_on(self) -> None:
-        while not self._stop.wait(RENEW_SECONDS):
+        while not self._stop.wait(self._pause()):
             try:
                 self._renew()
             except CancelledError:
                 return
             except AphiriaDeployError as error:
-                self._lost.cancel(f"the lease was lost: {error}")
+                self._lost = f"the lease was lost: {error}"
+                self._holding.cancel(self._lost)
                 return
+
+    def _pause(self) -> float:
+        """Until it is to be renewed: at once where it took long to get it."""
+        return max(0.0, min(RENEW_SECONDS, self._left - (SECONDS - MARGIN_SECONDS - RENEW_SECONDS)))
 
     def _renew(self) -> None:
         """Renews it by the time when it runs out, however often that takes."""
-        left = (self._good_until - self._client.now()).total_seconds() - MARGIN_SECONDS
-        deadline = Deadline.after(max(left, 0.0), "renewing the lease", self._stop)
+        deadline = Deadline.after(max(self._left, 0.0), "renewing the lease", self._stop)
         while True:
             renewed = self._live | {"spec": self._live["spec"] | {"renewTime": _timestamp(self._client.now())}}
             try:
@@ -178,8 +200,10 @@ def held(
             raise
         lease.check()
     finally:
-        # Also after Ctrl-C, and when there is no time left for anything else.
-        lease.release(Deadline.after(10, "giving the lease back"))
+        # Also after Ctrl-C, and when there is no time left for anything else. One that cannot be given back runs out
+        # by itself, and what happened before is what is to be told.
+        with suppress(AphiriaDeployError):
+            lease.release(Deadline.after(10, "giving the lease back"))
 
 
 def _acquire(client: Client, environment: str, holder: Holder, deadline: Deadline, wait_seconds: float) -> Manifest:
@@ -194,9 +218,13 @@ def _acquire(client: Client, environment: str, holder: Holder, deadline: Deadlin
         wanted = _manifest(ref, holder, live, now)
         try:
             return client.replace(wanted, deadline) if live else client.create(wanted, deadline)
-        except (AlreadyExistsError, ConflictError, NotFoundError, OutcomeUnknownError):
+        except (AlreadyExistsError, ConflictError, OutcomeUnknownError):
             # Somebody was faster, or it is ours already: the next look tells.
             continue
+        except NotFoundError:
+            # It went meanwhile; where it was to be made, its namespace is not there.
+            if live is None:
+                raise
 
 
 def _wait(live: Manifest, other: str, now: datetime, patience: Deadline, deadline: Deadline) -> None:

@@ -12,7 +12,8 @@ from aphiria_deploy.bundle import Site
 from aphiria_deploy.errors import InputError
 
 _TABLE = "[tool.aphiria-deploy]"
-_KNOWN = frozenset({"site"})
+_KNOWN = frozenset({"site", "cluster"})
+_CLUSTER = "cluster"
 
 
 def load_site(folder: Path) -> Site:
@@ -31,6 +32,23 @@ def project_folder(folder: Path) -> Path:
         InputError: There is none, or its settings are not valid.
     """
     return _project(folder)[0].parent
+
+
+def cluster_folder(folder: Path) -> Path:
+    """Gives the folder of the Pulumi program that makes the site's clusters: ``cluster``, or what the project names.
+
+    Raises:
+        InputError: There is no project, or no such folder.
+    """
+    project, settings = _project(folder)
+    name = settings.get("cluster", _CLUSTER)
+    where = f"{project}: {_TABLE}: cluster"
+    if not isinstance(name, str) or not name:
+        raise InputError(f'{where}: found {name!r}, expected the folder of a Pulumi program, such as "{_CLUSTER}"')
+    found = project.parent / name
+    if not (found / "Pulumi.yaml").is_file():
+        raise InputError(f"{where}: found no Pulumi.yaml in {found}, expected the program that makes the clusters")
+    return found
 
 
 def _project(folder: Path) -> tuple[Path, dict[str, Any]]:

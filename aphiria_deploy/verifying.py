@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from aphiria_deploy.bundle import Bundle, EnvironmentKind, Manifest
 from aphiria_deploy.deploying import Verify
-from aphiria_deploy.errors import AphiriaDeployError, RegistryUnavailableError
+from aphiria_deploy.errors import AphiriaDeployError, RegistryAccessError, RegistryUnavailableError
 from aphiria_deploy.fields import at, mappings, text
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from aphiria_deploy.progress import Progress
@@ -44,7 +44,7 @@ def verifier(
     def run(client: Client, bundle: Bundle, deadline: Deadline, progress: Progress) -> None:
         try:
             require_planned_images(client, bundle, digests, deadline)
-        except RegistryUnavailableError as error:
+        except (RegistryUnavailableError, RegistryAccessError) as error:
             # What a pod reports cannot be judged then: that is said, and nothing is claimed.
             progress.note(f"the running images could not be compared: {error}")
         if ask_the_site and bundle.checks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from aphiria_deploy.bundle import Manifest
@@ -133,14 +134,17 @@ class _Wait:
         uid = item["metadata"]["uid"]
         if change is Change.DELETED:
             self._seen.pop(uid, None)
+            if item["kind"] == _POD.name:
+                logs.gone(item)
             return
         self._seen[uid] = item
-        if item["kind"] == _POD.name and self._of_a_job(item):
-            logs.follow(item)
+        if item["kind"] == _POD.name and (job := self._job_of(item)):
+            logs.follow(item, job)
 
-    def _of_a_job(self, pod: Manifest) -> bool:
+    def _job_of(self, pod: Manifest) -> str:
         owners = {owner.get("uid") for owner in pod["metadata"].get("ownerReferences") or ()}
-        return any(item["metadata"]["uid"] in owners for item in self._pending.values() if is_job(item))
+        jobs = (item["metadata"]["uid"] for item in self._pending.values() if is_job(item))
+        return next((uid for uid in jobs if uid in owners), "")
 
     def _judge(self, logs: JobLogs) -> None:
         snapshot = Snapshot(self._seen.values())
@@ -159,7 +163,7 @@ class _Wait:
                 continue
             diagnosis = diagnose(item, snapshot, now, self._since)
             if diagnosis and diagnosis.doomed:
-                raise NotReadyError(self._completed(diagnosis, logs))
+                raise NotReadyError(self._completed(diagnosis, item, logs))
             message = diagnosis.message if diagnosis else verdict.message
             if self._told.get(key) != message:
                 self._told[key] = message
@@ -170,12 +174,14 @@ class _Wait:
         item = self._seen.get(applied["metadata"]["uid"], applied)
         waited = timedelta(seconds=round(time.monotonic() - self._begun))
         found = overdue(item, Snapshot(self._seen.values()), self._client.now(), waited)
-        return NotReadyError(self._completed(found, logs))
+        return NotReadyError(self._completed(found, item, logs))
 
-    def _completed(self, diagnosis: Diagnosis, logs: JobLogs) -> Diagnosis:
+    def _completed(self, diagnosis: Diagnosis, item: Manifest, logs: JobLogs) -> Diagnosis:
         logs.settle(_LOG_SECONDS)
-        tails = {source: logs.tail(source) or self._log(source) for source in diagnosis.logs_wanted}
-        return with_logs(diagnosis, tails, self._secrets)
+        # A Job that ran out of time has no pods any more; what they wrote was kept.
+        wanted = diagnosis.logs_wanted or logs.of(item["metadata"]["uid"])
+        tails = {source: logs.tail(source) or self._log(source) for source in wanted}
+        return with_logs(replace(diagnosis, logs_wanted=wanted), tails, self._secrets)
 
     def _log(self, source: LogSource) -> str:
         # On a deadline and a cancellation of its own: the diagnosis is wanted after the deploy's time is over.

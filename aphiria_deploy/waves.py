@@ -21,6 +21,8 @@ DEPENDS_ON = "config.kubernetes.io/depends-on"
 _ORDER: tuple[tuple[str, frozenset[str]], ...] = (
     ("namespaces", frozenset({"Namespace"})),
     ("definitions", frozenset({"CustomResourceDefinition"})),
+    # Before anything is allowed to anybody.
+    ("policies", frozenset({"ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"})),
     (
         "what pods need",
         frozenset(

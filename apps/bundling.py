@@ -7,6 +7,7 @@ from itertools import groupby
 
 from aphiria_deploy.bundle import (
     ApiUrl,
+    BackupJobs,
     Bundle,
     Check,
     Constant,
@@ -33,8 +34,19 @@ from aphiria_deploy.preflight import checked_manifests, context_of
 from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
-from constructs_lib import App, Chart, ImageRef, drop_job, manifests, require_preflight
+from constructs_lib import (
+    App,
+    Chart,
+    DatabaseBackupProps,
+    ImageRef,
+    backup_jobs,
+    drop_job,
+    manifests,
+    require_preflight,
+)
 from constructs_lib.gateway_ref import Protocol
+from constructs_lib.preview_access import TEMPLATE
+from constructs_lib.preview_policies import ACCOUNTS
 
 _WEB_CONFIG_MAP = "js-config"
 _WEB_CONFIG_FILE = "config.js"
@@ -87,6 +99,7 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
         outputs=_outputs(values, images),
         contract=_contract(values),
         destruction=destruction,
+        backup=_backup_jobs(objects.backup) if objects.backup else None,
     )
     require_preflight(chart, checked_manifests(bundle), context_of(bundle))
     return bundle
@@ -157,11 +170,25 @@ def _secrets(values: Values) -> list[SecretSpec]:
     return secrets
 
 
+def _backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
+    jobs = backup_jobs(props)
+    return BackupJobs(
+        take=jobs.take,
+        list=jobs.list,
+        restore=jobs.restore,
+        restore_variable=jobs.BACKUP_NAME,
+        discard=jobs.discard,
+        discard_variable=jobs.KEPT_DATABASE,
+    )
+
+
 def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Manifest]:
     """Gives what exists beside the manifests: what the Helm releases, the cluster and the preview base bring."""
     namespaces = ["default", "kube-system", "cert-manager", definition.GATEWAY]
     base: list[Manifest] = [_bare("v1", "Namespace", name) for name in namespaces]
     base.append(_bare("gateway.networking.k8s.io/v1", "GatewayClass", "nginx"))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        base.append(_bare("v1", "Namespace", definition.STATE_NAMESPACE))
     if values.owns_cluster:
         return base
     gateway, server = objects.gateway, definition.SERVER
@@ -185,6 +212,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
         | {"spec": {"gatewayClassName": "nginx", "listeners": listeners}},
         service | {"spec": {"selector": {"app": server.name}, "ports": [{"name": "postgresql", "port": server.port}]}},
         claim,
+        # A preview is deployed by an account of its own, made by this.
+        _bare("v1", "ConfigMap", TEMPLATE, ACCOUNTS),
         # The keys alone: what they hold is nowhere but in the cluster.
         admin | {"data": dict.fromkeys([definition.ADMIN_USERNAME.key, definition.ADMIN_PASSWORD.key], "")},
     ]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aphiria_deploy.bundle import EnvironmentKind
 from apps import environment_variables
-from apps.environments import SITE, Hosting, Values
+from apps.environments import SITE, Backup, Hosting, Values, values_of
 from constructs_lib import (
     Acme,
     Api,
@@ -43,6 +43,8 @@ from constructs_lib import (
     ObjectRef,
     Placement,
     PodOptions,
+    PreviewAccess,
+    PreviewAccessProps,
     Quota,
     RateLimit,
     Route,
@@ -56,6 +58,8 @@ from constructs_lib import (
 from constructs_lib.checks import SILENCE
 
 GATEWAY = "nginx-gateway"
+STATE_NAMESPACE = "aphiria-deploy"
+"""Where the engine remembers environments: it is there before the first of them."""
 DATABASE_NAMESPACE = "default"
 PULL_SECRET = "ghcr-pull-secret"  # noqa: S105 - a Secret's name
 DNS_TOKEN = SecretKey("digitalocean-dns-token", "access-token")
@@ -75,6 +79,9 @@ _SHARED_COOKIE_DOMAIN = {
     f"{SILENCE}cookie-domain": "previews stay below aphiria.com until they have a domain of their own (README.md)"
 }
 
+# The number of the preview by whose example the accounts of all previews are described.
+_EXAMPLE = 999_999_999
+
 MAX_BODY_SIZE = BodySize("10m")
 
 _MIGRATE = "vendor/bin/phinx migrate"
@@ -88,10 +95,12 @@ class SiteObjects:
     Attributes:
         gateway: The Gateway that the routes attach to.
         database_job: What makes the database, where the environment has one.
+        backup: How it is backed up, where it is.
     """
 
     gateway: GatewayRef
-    database_job: DatabaseJobProps | None
+    database_job: DatabaseJobProps | None = None
+    backup: DatabaseBackupProps | None = None
 
 
 def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteObjects:
@@ -105,12 +114,14 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
     gateway = GatewayRef(name=GATEWAY, namespace=GATEWAY, hostnames=values.cluster.gateway_hosts)
     server: list[ObjectRef] = []
     if values.quota:
-        _add_namespace(chart, values)
+        Namespace(chart, "namespace", _namespace(values))
     if values.owns_cluster:
         _add_gateway(chart, values, gateway)
         server.append(_add_database_server(chart, values, images))
+    if values.kind is EnvironmentKind.PREVIEW_BASE:
+        _add_preview_access(chart, values, gateway, images)
     if not values.hosting or not values.database:
-        return SiteObjects(gateway, None)
+        return SiteObjects(gateway)
 
     database_job = _database_job(values, values.database, images, server)
     created = DatabaseJob(chart, "database-job", database_job)
@@ -187,9 +198,10 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
     )
     _add_route(chart, values.hosting, placement, gateway, host=values.hosting.web, service=web.service)
     _add_route(chart, values.hosting, placement, gateway, host=values.hosting.api, service=api.service)
-    if values.backup:
-        _add_backup(chart, values, values.database, images)
-    return SiteObjects(gateway, database_job)
+    backup = _backup(values, values.backup, database_job, images) if values.backup else None
+    if backup:
+        DatabaseBackup(chart, "backup", backup)
+    return SiteObjects(gateway, database_job, backup)
 
 
 def _placement(values: Values, namespace: str) -> Placement:
@@ -201,22 +213,36 @@ def _pod_options(values: Values) -> PodOptions:
     return PodOptions(pull_secrets=[] if values.kind is EnvironmentKind.LOCAL else [PULL_SECRET])
 
 
-def _add_namespace(chart: Chart, values: Values) -> None:
+def _namespace(values: Values) -> NamespaceProps:
     assert values.quota  # noqa: S101 - the caller's condition
     cpu, memory, pods = values.quota
-    Namespace(
+    return NamespaceProps(
+        placement=_placement(values, values.namespace),
+        quota=Quota(name="preview-quota", cpu=cpu, memory=memory, pods=pods),
+        isolation=Isolation(
+            name="preview-isolation",
+            gateway_namespace=GATEWAY,
+            ports=[80],
+            destinations=[Destination(namespace=SERVER.namespace, app=SERVER.name, port=SERVER.port)],
+            cluster_networks=PRIVATE_NETWORKS,
+        ),
+    )
+
+
+def _add_preview_access(chart: Chart, values: Values, gateway: GatewayRef, images: Mapping[str, ImageRef]) -> None:
+    preview = values_of(f"pr-{_EXAMPLE}")
+    assert preview.number and preview.hosting and preview.database  # noqa: S101, PT018 - what makes it a preview
+    PreviewAccess(
         chart,
-        "namespace",
-        NamespaceProps(
-            placement=_placement(values, values.namespace),
-            quota=Quota(name="preview-quota", cpu=cpu, memory=memory, pods=pods),
-            isolation=Isolation(
-                name="preview-isolation",
-                gateway_namespace=GATEWAY,
-                ports=[80],
-                destinations=[Destination(namespace=SERVER.namespace, app=SERVER.name, port=SERVER.port)],
-                cluster_networks=PRIVATE_NETWORKS,
-            ),
+        "preview-access",
+        PreviewAccessProps(
+            placement=_placement(values, STATE_NAMESPACE),
+            number=preview.number,
+            namespace=_namespace(preview),
+            secrets=[environment_variables.SECRET, PULL_SECRET],
+            hostnames=[preview.hosting.web, preview.hosting.api],
+            database_job=_database_job(preview, preview.database, images, []),
+            gateway=gateway,
         ),
     )
 
@@ -288,28 +314,26 @@ def _add_route(
     )
 
 
-def _add_backup(chart: Chart, values: Values, database: DatabaseName, images: Mapping[str, ImageRef]) -> None:
-    assert values.backup  # noqa: S101 - the caller's condition
-    DatabaseBackup(
-        chart,
-        "backup",
-        DatabaseBackupProps(
-            placement=_placement(values, SERVER.namespace),
-            server=SERVER,
-            database=database,
-            bucket=Bucket(
-                name=values.backup.bucket,
-                endpoint=values.backup.endpoint,
-                region=values.backup.region,
-                provider="DigitalOcean",
-                access_key_id=BACKUP_KEY_ID,
-                secret_access_key=BACKUP_KEY,
-            ),
-            image=images["postgresql"],
-            upload_image=images["rclone"],
-            schedule=CronSchedule("0 2 * * *"),
-            retention_days=values.backup.retention_days,
-            resources=values.backup.resources,
-            upload_resources=values.backup.resources,
+def _backup(
+    values: Values, backup: Backup, database: DatabaseJobProps, images: Mapping[str, ImageRef]
+) -> DatabaseBackupProps:
+    return DatabaseBackupProps(
+        placement=_placement(values, SERVER.namespace),
+        server=SERVER,
+        database=database.database,
+        role=database.role,
+        bucket=Bucket(
+            name=backup.bucket,
+            endpoint=backup.endpoint,
+            region=backup.region,
+            provider="DigitalOcean",
+            access_key_id=BACKUP_KEY_ID,
+            secret_access_key=BACKUP_KEY,
         ),
+        image=images["postgresql"],
+        upload_image=images["rclone"],
+        schedule=CronSchedule("0 2 * * *"),
+        retention_days=backup.retention_days,
+        resources=backup.resources,
+        upload_resources=backup.resources,
     )

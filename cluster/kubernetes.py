@@ -42,7 +42,10 @@ def local_cluster(settings: LocalSettings) -> Cluster:
     """A cluster that is there already: the kubeconfig's of the machine."""
     # What is on it may be older than this stack's state, which somebody's next machine does not have.
     return Cluster(
-        k8s.Provider(names.CLUSTER, k8s.ProviderArgs(context=settings.context, upsert_existing_objects=True))
+        k8s.Provider(
+            names.CLUSTER,
+            k8s.ProviderArgs(kubeconfig=settings.kubeconfig, context=settings.context, upsert_existing_objects=True),
+        )
     )
 
 
@@ -67,7 +70,7 @@ def digitalocean_cluster(
                 day=settings.maintenance_day, start_time=settings.maintenance_start
             ),
             node_pool=digitalocean.KubernetesClusterNodePoolArgs(
-                name=f"{settings.cluster_name}-pool",
+                name=settings.node_pool or f"{settings.cluster_name}-pool",
                 size=settings.node_size,
                 auto_scale=True,
                 min_nodes=settings.min_nodes,

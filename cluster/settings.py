@@ -34,7 +34,8 @@ class LocalSettings:
     Attributes:
         kind: ``local``.
         site: Whose cluster this is.
-        context: The kubeconfig's context; without it the current one.
+        kubeconfig: The kubeconfig's path; without it the one that kubectl would take.
+        context: Its context; without it the current one.
         service_type: How the Gateway is reached: ``LoadBalancer`` (``minikube tunnel``), or ``NodePort``.
         node_ports: The node's port for each port of the Gateway, where it is a ``NodePort``.
         gateway_api: Whether the Gateway API's CRDs are installed here; else they are there already.
@@ -45,6 +46,7 @@ class LocalSettings:
 
     kind: str
     site: str
+    kubeconfig: str | None = None
     context: str | None = None
     service_type: str = "LoadBalancer"
     node_ports: Mapping[str, str] = field(default_factory=dict)
@@ -80,6 +82,7 @@ class ClusterSettings:
         vpc_uuid: The network that it is in.
         cluster_subnet: The addresses of pods: with the next one they make it VPC-native.
         service_subnet: The addresses of Services.
+        node_pool: The name of its node pool; ``<clusterName>-pool``, if not given.
         node_size: The slug of the nodes' size.
         min_nodes: How many nodes there are at least.
         max_nodes: How many there are at most.
@@ -121,6 +124,7 @@ class ClusterSettings:
     vpc_uuid: str
     cluster_subnet: str
     service_subnet: str
+    node_pool: str | None = None
     node_size: str
     min_nodes: int
     max_nodes: int

@@ -39,10 +39,17 @@ _ORDER = {
     for position, kind in enumerate(
         [
             "Namespace",
+            # Before anything is allowed to anybody.
+            "ValidatingAdmissionPolicy",
+            "ValidatingAdmissionPolicyBinding",
             "ResourceQuota",
             "LimitRange",
             "NetworkPolicy",
             "ServiceAccount",
+            "ClusterRole",
+            "ClusterRoleBinding",
+            "Role",
+            "RoleBinding",
             "Secret",
             "ConfigMap",
             "PersistentVolumeClaim",

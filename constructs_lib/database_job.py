@@ -179,13 +179,18 @@ class DatabaseJob(Manifest):
     """
 
     def __init__(self, scope: Construct, id: str, props: DatabaseJobProps) -> None:  # noqa: A002 - cdk8s's name
-        variables: dict[str, str | SecretKey] = {
-            "DATABASE_PASSWORD_VERIFIER": props.verifier,
-            "DATABASE_CONNECTION_LIMIT": str(props.connection_limit),
-        }
-        manifest = _job(props, "db-init", JobClass.ENSURE, _CREATE, variables)
+        manifest = create_job(props)
         super().__init__(scope, id, manifest)
         self.ref = job_ref(manifest)
+
+
+def create_job(props: DatabaseJobProps) -> dict[str, Any]:
+    """Gives the Job that makes role and database, or sets them right."""
+    variables: dict[str, str | SecretKey] = {
+        "DATABASE_PASSWORD_VERIFIER": props.verifier,
+        "DATABASE_CONNECTION_LIMIT": str(props.connection_limit),
+    }
+    return _job(props, "db-init", JobClass.ENSURE, _CREATE, variables)
 
 
 def drop_job(props: DatabaseJobProps) -> dict[str, Any]:

@@ -117,18 +117,23 @@ class Namespace(Construct):
 
     def __init__(self, scope: Construct, id: str, props: NamespaceProps) -> None:  # noqa: A002 - cdk8s's name
         super().__init__(scope, id)
-        placement = props.placement
-        metadata = placement.metadata(
-            placement.namespace, app=_APP, component=_COMPONENT, annotations=props.annotations, namespaced=False
-        )
-        metadata["labels"] |= {
-            f"pod-security.kubernetes.io/{mode}": props.pod_security for mode in ("enforce", "warn", "audit")
-        }
-        Manifest(self, "namespace", {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        Manifest(self, "namespace", namespace_manifest(props))
         if props.quota:
-            Manifest(self, "quota", _quota(placement, props.quota))
+            Manifest(self, "quota", _quota(props.placement, props.quota))
         if props.isolation:
-            Manifest(self, "isolation", _network_policy(placement, props.isolation))
+            Manifest(self, "isolation", network_policy(props.placement, props.isolation))
+
+
+def namespace_manifest(props: NamespaceProps) -> dict[str, Any]:
+    """Gives the Namespace itself."""
+    placement = props.placement
+    metadata = placement.metadata(
+        placement.namespace, app=_APP, component=_COMPONENT, annotations=props.annotations, namespaced=False
+    )
+    metadata["labels"] |= {
+        f"pod-security.kubernetes.io/{mode}": props.pod_security for mode in ("enforce", "warn", "audit")
+    }
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
 
 
 def _quota(placement: Placement, quota: Quota) -> dict[str, Any]:
@@ -148,7 +153,8 @@ def _quota(placement: Placement, quota: Quota) -> dict[str, Any]:
     }
 
 
-def _network_policy(placement: Placement, isolation: Isolation) -> dict[str, Any]:
+def network_policy(placement: Placement, isolation: Isolation) -> dict[str, Any]:
+    """Gives the NetworkPolicy of all pods of a namespace."""
     # The whole address space without the cluster's own part of it, for each family that has one.
     blocks = [
         {"ipBlock": {"cidr": whole, **({"except": own} if own else {})}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import settings
 
 from constructs_lib._node import use_supported_node
@@ -14,3 +15,11 @@ use_supported_node()
 # No deadline: on a busy machine the first example pays for everything that is loaded. In CI always the same examples.
 settings.register_profile("tests", deadline=None, derandomize=bool(os.environ.get("CI")))
 settings.load_profile("tests")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What must run in one worker does: a pytest that the groups do not reach would start a cluster in each."""
+    if hasattr(config, "workerinput") and config.getvalue("loadgroup"):
+        lost = [item.nodeid for item in items if item.get_closest_marker("xdist_group") and "@" not in item.nodeid]
+        assert not lost, f"pytest-xdist could not mark the group of {lost[0]}: this version of pytest is none for it"

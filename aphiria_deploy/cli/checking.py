@@ -22,14 +22,22 @@ def check_targets(targets: list[str], images: dict[str, str]) -> checks.Report:
     Raises:
         InputError: One is neither, or cannot be read.
     """
-    paths = [Path(target) for target in targets if Path(target).exists()]
-    environments = [target for target in targets if not Path(target).exists()]
+    paths = [Path(target) for target in targets if _is_there(target)]
+    environments = [target for target in targets if not _is_there(target)]
     reports = [check_files(paths)] if paths else []
     reports += check_environments(environments, images) if environments else []
     return checks.Report(
         tuple(finding for one in reports for finding in one.findings),
         tuple(silenced for one in reports for silenced in one.silenced),
     )
+
+
+def _is_there(target: str) -> bool:
+    try:
+        return Path(target).exists()
+    except OSError as error:
+        # A name that is too long for one, or a folder that may not be looked into.
+        raise InputError(f"{target}: {error.strerror}; expected a file, a folder or an environment") from error
 
 
 def check_files(paths: list[Path]) -> checks.Report:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aphiria_deploy.errors import InputError, UnavailableError
-from aphiria_deploy.kube import Access, Client, load, load_document
+from aphiria_deploy.errors import InputError
+from aphiria_deploy.kube import Access, Deadline, load
 from aphiria_deploy.settle import read_outputs
 
+_ASK_SECONDS = 180.0
 _OWN_CONTEXTS = ("kind-", "minikube", "docker-desktop", "k3d-", "orbstack", "rancher-desktop", "colima")
 
 
@@ -36,11 +38,18 @@ class Where:
 
 
 class Stack:
-    """A stack's outputs: from a file, or asked of Pulumi, once a run and only when they are needed."""
+    """A stack's outputs: from a file, or asked of Pulumi, once a run and only when they are needed.
 
-    def __init__(self, where: Where, name: str | None) -> None:
+    Args:
+        where: What the command line says of the cluster.
+        name: The stack; none where the cluster is the user's own.
+        known: Its outputs, where this run has them already.
+    """
+
+    def __init__(self, where: Where, name: str | None, known: Mapping[str, Any] | None = None) -> None:
         self._where = where
         self._name = name
+        self._known = known
 
     @property
     def label(self) -> str:
@@ -52,9 +61,9 @@ class Stack:
         """The outputs; None where there is no stack."""
         if self._where.outputs_file:
             return read_outputs(self._where.outputs_file)
-        if self._name is None:
-            return None
-        raise UnavailableError(f"stack {self._name}: found no outputs; give them with --outputs FILE")
+        if self._known is not None or self._name is None:
+            return self._known
+        return ask_stack(self._name)
 
 
 def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access:
@@ -76,25 +85,44 @@ def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access
         access = load()
         if not _is_own(access):
             raise InputError(
-                f"{access.where}: found a context that is no local cluster's, expected one of minikube, kind or the "
-                "like: name the one that is meant with --context"
+                f"{access.where} ({access.url}): found a cluster that is not known to be local, expected minikube, "
+                "kind or the like: name the one that is meant with --context"
             )
         return access
-    if stack is not None:
-        kubeconfig = (stack.outputs or {}).get("kubeconfig")
-        if isinstance(kubeconfig, str) and kubeconfig.strip():
-            return load_document(kubeconfig, f"kubeconfig of {stack.label}")
+    if stack is not None and stack.outputs is not None:
+        from aphiria_deploy.cluster_access import access_of
+
+        return access_of(stack.outputs, stack.label)
     raise InputError(
         "the cluster: found none named, expected --kubeconfig FILE, --context NAME, or --outputs FILE with a kubeconfig"
         ": nothing is done in whatever cluster happens to be the current one"
     )
 
 
-def client_of(access: Access) -> Client:
-    """The cluster's client."""
-    return Client(access)
+def ask_stack(name: str) -> Mapping[str, Any]:
+    """Asks Pulumi for a stack's outputs.
+
+    Raises:
+        UnavailableError: Pulumi is not there, or asks for a login.
+        InputError: There is no such stack, or it has none.
+    """
+    from aphiria_deploy.site import cluster_folder
+    from aphiria_deploy.stacks.automation import Stacks
+    from aphiria_deploy.stacks.runs import Runner
+
+    deadline = Deadline.after(_ASK_SECONDS, f"the outputs of the stack {name}")
+    return Runner(Stacks(cluster_folder(Path.cwd()), deadline), deadline, lambda _: None).outputs(name)
 
 
 def _is_own(access: Access) -> bool:
-    name = access.where.partition("'")[2].partition("'")[0]
-    return name.startswith(_OWN_CONTEXTS)
+    """Whether a cluster is the user's own: by its name, which anybody can choose, and by its address."""
+    return access.context.startswith(_OWN_CONTEXTS) and _is_near(access.host)
+
+
+def _is_near(host: str) -> bool:
+    try:
+        address = ip_address(host)
+    except ValueError:
+        # Such as localhost, or kubernetes.docker.internal.
+        return "." not in host or host.endswith((".internal", ".local"))
+    return address.is_private or address.is_unspecified

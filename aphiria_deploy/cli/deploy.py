@@ -20,6 +20,9 @@ from aphiria_deploy.cli.options import (
     Output,
     Outputs,
     PlanOnly,
+    SkipCluster,
+    SkipDns,
+    SkipDnsWait,
     SkipHealthCheck,
     TakeOver,
     Timeout,
@@ -31,12 +34,13 @@ from aphiria_deploy.cli.options import (
 
 if TYPE_CHECKING:
     from aphiria_deploy.cli.deploying import Options
+    from aphiria_deploy.deploying import Report
 
 _DIFFERENT = 3
 
 
 def pr(
-    number: Annotated[int, typer.Argument(metavar="N", help="The number of the pull request.")],
+    number: Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")],
     web_image: WebImage = "",
     api_image: ApiImage = "",
     images: Images = "",
@@ -56,7 +60,7 @@ def pr(
 ) -> None:
     """Deploy the preview of a pull request."""
     chosen = given.parse_images(images, web_image, api_image)
-    options = _options(given.parse_number(number), kubeconfig, context, outputs, timeout, wait_for_lock)
+    options = _options(f"pr-{given.parse_number(number)}", kubeconfig, context, outputs, timeout, wait_for_lock)
     _deploy(
         options,
         output,
@@ -81,14 +85,21 @@ def local(
     wait_for_lock: WaitForLock = "0s",
     skip_health_check: SkipHealthCheck = False,
     take_over: TakeOver = False,
+    skip_cluster: SkipCluster = False,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     output: Output = Format.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Deploy the whole site to a cluster of your own: Minikube, kind, or any context that you name."""
+    """Deploy the whole site to a cluster of your own: Minikube, kind, or any context that you name.
+
+    What the cluster lacks (CRDs, controllers) is brought by the stack `local` of the Pulumi program.
+    """
+    from aphiria_deploy.cli import joining
+
     chosen = given.parse_images(images, web_image, api_image)
     options = _options("local", kubeconfig, context, None, timeout, wait_for_lock)
+    joining.prepare_local(options.where, skip_cluster=skip_cluster or plan)
     _deploy(
         options,
         output,
@@ -109,17 +120,24 @@ def preview_base(
     wait_for_lock: WaitForLock = "0s",
     skip_health_check: SkipHealthCheck = False,
     take_over: TakeOver = False,
+    skip_cluster: SkipCluster = False,
+    skip_dns: SkipDns = False,
+    skip_dns_wait: SkipDnsWait = False,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     output: Output = Format.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Deploy what all previews share: the database server, the Gateway and its certificate."""
+    """Deploy what all previews share: the database server, the Gateway and its certificate.
+
+    Without --kubeconfig, --context or --outputs the stack makes the cluster first, and the names lead to it afterwards.
+    """
     options = _options("preview-base", kubeconfig, context, outputs, timeout, wait_for_lock)
-    _deploy(
+    _join(
         options,
         output,
+        (skip_cluster, skip_dns, skip_dns_wait),
         bundle_file=bundle,
         plan_only=plan,
         yes=yes,
@@ -140,18 +158,25 @@ def production(
     wait_for_lock: WaitForLock = "0s",
     skip_health_check: SkipHealthCheck = False,
     take_over: TakeOver = False,
+    skip_cluster: SkipCluster = False,
+    skip_dns: SkipDns = False,
+    skip_dns_wait: SkipDnsWait = False,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     output: Output = Format.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Deploy production."""
+    """Deploy production.
+
+    Without --kubeconfig, --context or --outputs the stack makes the cluster first, and the names lead to it afterwards.
+    """
     chosen = given.parse_images(images, web_image, api_image)
     options = _options("production", kubeconfig, context, outputs, timeout, wait_for_lock)
-    _deploy(
+    _join(
         options,
         output,
+        (skip_cluster, skip_dns, skip_dns_wait),
         images=chosen,
         bundle_file=bundle,
         commit=given.parse_commit(commit),
@@ -191,7 +216,7 @@ def _options(
     return Options(
         environment=environment,
         where=Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
     )
 
@@ -205,6 +230,29 @@ def _deploy(options: Options, output: Format, *, differs: int = 0, **more: objec
     report = deploying.run(replace(options, **more))  # type: ignore[arg-type] # fields of Options
     data = showing.deploy_data(report)
     typer.echo(json.dumps(data, indent=2) if output is Format.JSON else showing.deploy_text(report))
+    _exit(report, differs)
+
+
+def _join(options: Options, output: Format, skipped: tuple[bool, bool, bool], **more: object) -> None:
+    """Deploys, with the cluster before and the names after it, where the command line names no cluster."""
+    import json
+    from dataclasses import replace
+
+    from aphiria_deploy.cli import joining
+    from aphiria_deploy.joining import How
+
+    if not joining.is_joined(options.where):
+        _deploy(options, output, **more)  # type: ignore[arg-type] # fields of Options
+        return
+    skip_cluster, skip_dns, skip_dns_wait = skipped
+    how = How(skip_cluster=skip_cluster, skip_dns=skip_dns, skip_dns_wait=skip_dns_wait)
+    joined = joining.run(replace(options, **more), how)  # type: ignore[arg-type] # fields of Options
+    typer.echo(json.dumps(joining.data(joined), indent=2) if output is Format.JSON else joining.text(joined))
+    if joined.report:
+        _exit(joined.report, 0)
+
+
+def _exit(report: Report, differs: int) -> None:
     if report.result in {"failed", "refused"}:
         raise typer.Exit(report.error.exit_code if report.error else 1)
     if report.result == "planned" and differs and report.plan and report.plan.changes_objects:

@@ -6,16 +6,18 @@ import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
+from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan
+from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import Login, inspect
 from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
@@ -43,6 +45,7 @@ class Options:
         skip_health_check: Whether the site's URLs are not asked.
         take_over: Whether objects and fields of others are taken over.
         ports: The ports at the Gateway's address, by the URLs', where they differ.
+        known: The outputs of the environment's stack, where this run has them already.
     """
 
     environment: str
@@ -57,14 +60,31 @@ class Options:
     skip_health_check: bool = False
     take_over: bool = False
     ports: Mapping[int, int] | None = None
+    known: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A bundle, and the stack that it lives on."""
+
+    bundle: Bundle
+    stack: Stack
+
+    @property
+    def outputs(self) -> Mapping[str, Any] | None:
+        """The stack's outputs, where the bundle needs them: asking a stack takes seconds."""
+        return self.stack.outputs if needed_outputs(self.bundle.secrets) else None
+
+    def logins(self) -> Mapping[str, Login]:
+        """The logins that the stack gives to registries."""
+        return bundling.logins_of(self.outputs, self.bundle)
 
 
 @dataclass(frozen=True)
 class _Settled:
-    bundle: Bundle
-    stack: Stack
-    logins: Mapping[str, Login]
-    access: Access
+    taken: _Taken
+    inputs: SecretInputs = field(repr=False)
+    client: Client
 
 
 def run(options: Options) -> Report:
@@ -75,21 +95,40 @@ def run(options: Options) -> Report:
     """
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation), progress() as shown:
-        settled = _settle(options)
-        inputs = _inputs(settled)
-        with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
-            request = Request(
-                bundle=settled.bundle,
-                inputs=inputs,
-                commit=options.commit,
-                take_over=options.take_over,
-                plan_only=options.plan_only,
-                approve=_approval(options, shown),
-                verify=_verify(options, settled.logins),
-                timeout=options.timeout,
-                wait_for_lock=options.wait_for_lock,
-            )
-            return deploy(client, request, shown, cancellation)
+        return run_within(options, shown, cancellation)
+
+
+def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Report:
+    """Deploys an environment as a part of something else.
+
+    Args:
+        options: What is deployed, and how.
+        shown: Is told what happens.
+        cancellation: What stops it.
+
+    Raises:
+        AphiriaDeployError: It could not be begun. Nothing was changed.
+    """
+    settled = _settle(options, lambda text, what: shown.note(f"{what}: the server warns: {text}"))
+    bundle = settled.taken.bundle
+    if bundle.sample_images:
+        shown.note(f"samples stand for {', '.join(bundle.sample_images)}: nobody said which images to run")
+    with settled.client as client:
+        request = Request(
+            bundle=bundle,
+            inputs=settled.inputs,
+            commit=options.commit,
+            take_over=options.take_over,
+            plan_only=options.plan_only,
+            approve=_approval(options, shown),
+            verify=_verify(options, settled.taken),
+            timeout=options.timeout,
+            wait_for_lock=options.wait_for_lock,
+        )
+        deadline = Deadline.after(options.timeout, f"the deploy of {options.environment}", cancellation)
+        require_cluster(client, bundle, deadline)
+        with acting_for(client, options.environment, deadline, shown, makes_namespace=not options.plan_only) as own:
+            return deploy(own, request, shown, cancellation)
 
 
 def make_secrets(options: Options) -> list[Made]:
@@ -103,77 +142,83 @@ def make_secrets(options: Options) -> list[Made]:
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation):
         settled = _settle(replace(options, plan_only=True))
-        inputs = _inputs(settled)
-        with Client(settled.access) as client:
+        with settled.client as client:
             deadline = Deadline.after(options.timeout, f"the Secrets of {options.environment}", cancellation)
-            return apply_secrets(client, settled.bundle, inputs, deadline, cancellation)
+            return apply_secrets(client, settled.taken.bundle, settled.inputs, deadline, cancellation)
 
 
-def _inputs(settled: _Settled) -> SecretInputs:
-    outputs = settled.stack.outputs if needed_outputs(settled.bundle.secrets) else None
-    return settle_inputs(settled.bundle.secrets, outputs, os.environ, where=settled.stack.label).secrets
+def _settle(options: Options, warn: Callable[[str, str], None] | None = None) -> _Settled:
+    """Takes the bundle and finds the cluster, which is probed meanwhile where the command line names it.
 
-
-def _settle(options: Options) -> _Settled:
-    """Takes the bundle and finds the cluster, which is probed meanwhile where the command line names it."""
-    named = connect(options.where, None) if options.where.is_named else None
-    taken, probed = both(lambda: _bundle(options), lambda: _probe(named) if named else None)
+    Whatever is missing or wrong is told together.
+    """
+    is_named = options.where.is_named
+    taking, probing = both(
+        lambda: _bundle(options), lambda: _probed(connect(options.where, None), warn) if is_named else None
+    )
     errors = Errors()
     with errors.collected():
-        taken.get()
+        client = probing.get()
     with errors.collected():
-        probed.get()
+        taken = taking.get()
+        with errors.collected():
+            bundling.require_deployable(
+                taken.bundle, options.commit, options.images, taken.logins, samples=options.plan_only
+            )
+        with errors.collected():
+            secrets, label = taken.bundle.secrets, taken.stack.label
+            inputs = settle_inputs(secrets, taken.outputs, os.environ, where=label).secrets
+        if not is_named:
+            with errors.collected():
+                local = taken.bundle.environment.stack is None
+                client = _probed(connect(options.where, taken.stack, local=local), warn)
     errors.raise_all()
-    bundle, stack, logins = taken.get()
-    if not options.plan_only:
-        bundling.require_deployable(bundle, options.commit, logins)
-    access = named or connect(options.where, stack, local=bundle.environment.stack is None)
-    if not named:
-        _probe(access)
-    return _Settled(bundle, stack, logins, access)
+    assert client is not None  # noqa: S101 - else there was an error
+    return _Settled(taken, inputs, client)
 
 
-def _probe(access: Access) -> None:
+def _probed(access: Access, warn: Callable[[str, str], None] | None) -> Client:
     """Sees that the cluster answers and takes the credential, before anything else is asked of it."""
-    with Client(access) as client:
+    client = Client(access, warn=warn)
+    try:
         client.probe(Deadline.after(_PROBE_SECONDS, f"the first answer of {access.url}"))
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
-def _bundle(options: Options) -> tuple[Bundle, Stack, Mapping[str, Login]]:
-    """The bundle, its stack, and the logins that the stack gives to registries."""
+def _bundle(options: Options) -> _Taken:
     environment = options.environment
     if options.bundle_file:
         if options.images:
             raise InputError("--bundle: found images beside it, expected none: a bundle says which images it runs")
-        bundle = bundling.read_bundle(options.bundle_file, environment)
-        stack = Stack(options.where, bundle.environment.stack)
-        return bundle, stack, _logins(options, stack, bundle)
+        return _taken(options, bundling.read_bundle(options.bundle_file, environment))
     if not bundling.needs_registry(environment, options.images):
-        bundle = bundling.make_bundle(environment, options.images)
-        stack = Stack(options.where, bundle.environment.stack)
-        return bundle, stack, _logins(options, stack, bundle)
-    # With samples, to see which stack it lives on, and so which login the registry wants.
-    sample = bundling.make_bundle(environment, {})
-    stack = Stack(options.where, sample.environment.stack)
-    logins = bundling.logins_of(stack.outputs, sample)
-    pinned = bundling.pinned_images(environment, options.images, logins)
-    return bundling.make_bundle(environment, pinned), stack, logins
+        return _taken(options, bundling.make_bundle(environment, options.images))
+    # With samples, to see which images there are, and which stack it lives on, and so which login the registry wants.
+    sample = _taken(options, bundling.make_bundle(environment, {}))
+    pinned = bundling.pinned_images(environment, options.images, sample.bundle.images, sample.logins)
+    return replace(sample, bundle=bundling.make_bundle(environment, pinned))
 
 
-def _logins(options: Options, stack: Stack, bundle: Bundle) -> Mapping[str, Login]:
-    """Only where they may be needed: asking a stack takes seconds."""
-    if options.where.outputs_file or options.commit:
-        return bundling.logins_of(stack.outputs, bundle)
-    return {}
+def _taken(options: Options, bundle: Bundle) -> _Taken:
+    return _Taken(bundle, Stack(options.where, bundle.environment.stack, options.known))
 
 
-def _verify(options: Options, logins: Mapping[str, Login]) -> Callable[..., None]:
-    from aphiria_deploy.verifying import verifier
-
+def _verify(options: Options, taken: _Taken) -> Verify:
     def digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
-        return {name: content.digests for name, content in inspect({ref: ref for ref in references}, logins).items()}
+        found = inspect({ref: ref for ref in references}, taken.logins())
+        return {name: content.digests for name, content in found.items()}
 
-    return verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+    def verify(client: Client, bundle: Bundle, deadline: Deadline, shown: Progress) -> None:
+        # Here, because a deploy that changes nothing asks nobody.
+        from aphiria_deploy.verifying import verifier
+
+        ask = verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+        ask(client, bundle, deadline, shown)
+
+    return verify
 
 
 def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:

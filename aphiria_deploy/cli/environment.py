@@ -25,11 +25,13 @@ from aphiria_deploy.cli.options import (
     WaitForLock,
     Yes,
 )
+from aphiria_deploy.errors import CancelledError, InputError
 
 if TYPE_CHECKING:
     from aphiria_deploy.kube import Cancellation, Client, Deadline
 
 _READ_SECONDS = 60.0
+_PATIENCE_SECONDS = 10.0
 _DIFFERENT = 3
 _FOREVER = 7 * 24 * 3600.0
 
@@ -85,6 +87,37 @@ def history(
     _print(output, found, environment_text.history)
 
 
+def graph(
+    environment: EnvironmentName,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; by default to stdout.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="FILE", help="Draw this bundle, and ask no cluster.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Draw an environment as SVG: hosts, routes, Services, what runs, and how it is."""
+    from aphiria_deploy.cli import bundling, inspecting
+    from aphiria_deploy.graph import picture
+
+    name = given.parse_environment(environment)
+    if bundle:
+        drawn = picture(bundling.read_bundle(bundle, name))
+    else:
+        with _reading(kubeconfig, context, outputs) as (client, deadline):
+            found = inspecting.recorded(client, name, deadline)
+            drawn = picture(found.bundle, inspecting.states(found))
+    if out is None:
+        typer.echo(drawn)
+        return
+    try:
+        out.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out: {out}: {error.strerror}; expected a file that can be written") from error
+
+
 def drift(
     environment: EnvironmentName,
     kubeconfig: Kubeconfig = None,
@@ -110,22 +143,28 @@ def logs(
     of: Annotated[str, typer.Argument(metavar="[NAME]", help="Only this workload, Job, pod or container.")] = "",
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what is still written.")] = False,
     previous: Annotated[bool, typer.Option("--previous", help="Of each container the instance before.")] = False,
-    tail: Annotated[int, typer.Option(min=1, help="How many of the last lines.")] = 100,
+    tail: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many of the last lines.")] = 100,
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
     """Show the logs of an environment's pods and Jobs."""
-    from aphiria_deploy.cli import inspecting
+    from aphiria_deploy.cli import container_logs, inspecting
     from aphiria_deploy.diagnosis import redact
 
     name = given.parse_environment(environment)
     with _reading(kubeconfig, context, outputs, seconds=_FOREVER if follow else _READ_SECONDS) as (client, deadline):
         bundle = inspecting.recorded(client, name, deadline).bundle
-        sources = inspecting.log_sources(client, bundle, of, deadline)
-        for line in inspecting.read_logs(client, sources, deadline, follow=follow, tail=tail, previous=previous):
-            typer.echo(redact(line))
+        sources = container_logs.log_sources(client, bundle, of, deadline)
+        how = container_logs.Reading(follow=follow, tail=tail, previous=previous)
+        try:
+            for line in container_logs.read_logs(client, sources, deadline, how):
+                typer.echo(redact(line))
+        except CancelledError:
+            # That is how one stops to follow.
+            if not follow:
+                raise
 
 
 def rollback(
@@ -148,7 +187,7 @@ def rollback(
     how = writing.How(
         environment=given.parse_environment(environment),
         where=writing.Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
@@ -176,7 +215,7 @@ def destroy(
     how = writing.How(
         environment=given.parse_environment(environment),
         where=writing.Where(kubeconfig, context, outputs),
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
         wait_for_lock=given.parse_duration(wait_for_lock, "--wait-for-lock"),
         yes=yes,
     )
@@ -192,12 +231,14 @@ def _reading(
 ) -> Iterator[tuple[Client, Deadline]]:
     """A cluster that is only read from: where nothing names it, the current context's."""
     from aphiria_deploy.cli.connecting import Stack, Where, connect
-    from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals, load
+    from aphiria_deploy.kube import Cancellation, Client, Deadline, Manners, cancelled_by_signals, load
 
     where = Where(kubeconfig, context, outputs)
     access = connect(where, Stack(where, None)) if where.is_named or outputs else load()
     cancellation: Cancellation = Cancellation()
-    with cancelled_by_signals(cancellation), Client(access) as client:
+    # Whoever looks wants to know soon that nobody answers.
+    manners = Manners(patience_seconds=_PATIENCE_SECONDS)
+    with cancelled_by_signals(cancellation), Client(access, manners=manners) as client:
         yield client, Deadline.after(seconds, "the command", cancellation)
 
 

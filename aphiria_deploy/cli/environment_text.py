@@ -22,9 +22,18 @@ def status(found: dict[str, Any]) -> str:
     lines += [f"  {name}  {ref}" for name, ref in found["images"].items()]
     unready = [one for one in found["objects"] if not one["ready"]]
     lines += [f"  {one['kind']} {_called(one)}: {one['message']}" for one in unready]
-    if found["message"]:
-        lines += ["", f"The last deploy failed: {found['message']}"]
+    lines += _last(found["last"])
     return "\n".join(lines)
+
+
+def _last(last: dict[str, Any]) -> list[str]:
+    """What became of the newest deploy, where it did not come to its end."""
+    match last["result"]:
+        case "failed":
+            return ["", f"Revision {last['revision']}, the newest, failed: {last['message']}"]
+        case "pending":
+            return ["", f"Revision {last['revision']}, the newest, is under way, or what ran it died"]
+    return []
 
 
 def environments(found: dict[str, Any]) -> str:

@@ -18,9 +18,10 @@ app = typer.Typer(
 )
 
 Archives = Annotated[Path, typer.Option(metavar="DIR", help="The folder with the images: NAME.oci.tar.")]
+Approved = Annotated[Path, typer.Option(metavar="DIR", help="What is approved, as `gate` wrote it.")]
 Commit = Annotated[str, typer.Option(metavar="SHA", help="The commit.")]
 Branch = Annotated[str, typer.Option(metavar="NAME", help="The main branch.")]
-Number = Annotated[int, typer.Argument(metavar="N", help="The number of the pull request.")]
+Number = Annotated[str, typer.Argument(metavar="N", help="The number of the pull request.")]
 DifferentTree = Annotated[
     bool, typer.Option("--accept-different-tree", help="Though the merge holds something else than what was previewed.")
 ]
@@ -67,25 +68,41 @@ def comment(
     """Make the one comment of a pull request say a text."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(number)
-    typer.echo(stepping.comment(number, file))
+    typer.echo(stepping.comment(given.parse_number(number), file))
+
+
+@app.command("push-approved")
+def push_approved(
+    approved: Approved = Path("approved"), archives: Archives = Path("images"), verbose: Verbose = False
+) -> None:
+    """Push the images of a preview that was approved. What is not approved is refused."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.push_approved(approved, archives))
+
+
+@app.command()
+def push(
+    environment: EnvironmentName, commit: Commit, archives: Archives = Path("images"), verbose: Verbose = False
+) -> None:
+    """Push images of the main branch."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.push_own(given.parse_environment(environment), archives, given.parse_commit(commit) or ""))
 
 
 @app.command()
 def deploy(
-    approved: Annotated[Path, typer.Option(metavar="DIR", help="What is approved, as `gate` wrote it.")] = Path(
-        "approved"
-    ),
-    archives: Archives = Path("images"),
+    approved: Approved = Path("approved"),
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Push the images and deploy the preview that was approved, and tell of it. What is not approved is refused."""
+    """Deploy the preview that was approved, and tell of it. What is not approved is refused."""
     from aphiria_deploy.cli import stepping
 
-    said, healthy = stepping.deploy(approved, archives, stepping.Cluster(kubeconfig, context, outputs))
+    said, healthy = stepping.deploy(approved, stepping.Cluster(kubeconfig, context, outputs))
     typer.echo(said)
     if not healthy:
         raise typer.Exit(1)
@@ -103,9 +120,9 @@ def cleanup(
     """Remove the preview of a closed pull request, and tell of it; one that is open again keeps its preview."""
     from aphiria_deploy.cli import stepping
 
-    given.parse_number(number)
+    chosen = given.parse_number(number)
     given.parse_duration(wait_for_lock, "--wait-for-lock")
-    said, clean = stepping.cleanup(number, stepping.Cluster(kubeconfig, context, outputs), wait_for_lock)
+    said, clean = stepping.cleanup(chosen, stepping.Cluster(kubeconfig, context, outputs), wait_for_lock)
     typer.echo(said)
     if not clean:
         raise typer.Exit(1)
@@ -122,17 +139,17 @@ def resolve(commit: Commit, branch: Branch = "main", verbose: Verbose = False) -
 @app.command()
 def release(
     commit: Commit,
-    archives: Archives = Path("images"),
+    images: given.Images = "",
     kubeconfig: Kubeconfig = None,
     context: Context = "",
     outputs: Outputs = None,
     verbose: Verbose = False,
 ) -> None:
-    """Push the main branch's own images and deploy production with them."""
+    """Deploy production with images of the main branch, and tell of it."""
     from aphiria_deploy.cli import stepping
 
     cluster = stepping.Cluster(kubeconfig, context, outputs)
-    typer.echo(stepping.release(given.parse_commit(commit) or "", archives, cluster))
+    typer.echo(stepping.release(given.parse_commit(commit) or "", given.parse_images(images), cluster))
 
 
 @app.command()

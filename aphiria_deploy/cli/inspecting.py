@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,14 +10,14 @@ from typing import Any
 from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, Manifest
 from aphiria_deploy.drift import Departure, drift
-from aphiria_deploy.errors import ApiError, InputError
+from aphiria_deploy.errors import InputError
 from aphiria_deploy.fields import at, moment, number
 from aphiria_deploy.jobs import is_job
 from aphiria_deploy.kube import Client, Deadline, Kind, both
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Live
 from aphiria_deploy.readiness import judge
-from aphiria_deploy.releases import ENVIRONMENT, Release
+from aphiria_deploy.releases import ENVIRONMENT, Release, Result
 from aphiria_deploy.secrets import recorded_secrets
 from aphiria_deploy.state import Header, Remembered, State, read_summary
 from aphiria_deploy.survey import Sought, secret_refs, survey
@@ -80,15 +79,15 @@ def status(client: Client, environment: str, deadline: Deadline) -> dict[str, An
         InputError: Nothing of it is recorded in this cluster.
     """
     found = recorded(client, environment, deadline)
-    release, newest = found.release, found.remembered.newest
+    release, newest = found.release, found.remembered.newest or found.release
     objects = [_object(manifest, found.live) for manifest in found.bundle.manifests]
-    healthy = all(one["ready"] for one in objects)
+    healthy = release.result is Result.DEPLOYED and all(one["ready"] for one in objects)
     return {
         "environment": environment,
         "healthy": healthy,
         "revision": release.revision,
-        "result": (newest or release).result.value,
-        "message": (newest or release).message,
+        "result": release.result.value,
+        "last": {"revision": newest.revision, "result": newest.result.value, "message": newest.message},
         "started": release.started.isoformat(),
         "ageSeconds": round((client.now() - release.started).total_seconds()),
         "author": release.author,
@@ -98,6 +97,20 @@ def status(client: Client, environment: str, deadline: Deadline) -> dict[str, An
         "outputs": found.bundle.outputs,
         "objects": objects,
     }
+
+
+def states(found: Recorded) -> dict[ObjectKey, str]:
+    """Says of each object how it is: ``ready``, ``waiting`` or ``failed``; of a Job that is gone nothing."""
+    states: dict[ObjectKey, str] = {}
+    for manifest in found.bundle.manifests:
+        key = ObjectKey.of(manifest)
+        item = found.live.objects.get(key)
+        if item is not None:
+            verdict = judge(item)
+            states[key] = "ready" if verdict.ok else "failed" if verdict.done else "waiting"
+        elif not is_job(manifest):
+            states[key] = "failed"
+    return states
 
 
 def _object(manifest: Manifest, live: Live) -> dict[str, Any]:
@@ -189,89 +202,3 @@ def departures(client: Client, environment: str, deadline: Deadline) -> list[Dep
     release, set_id = found.release, found.remembered.as_parent().id
     want = wanted(release.bundle, recorded_secrets(release.bundle.secrets, release.secrets), set_id, found.live.uids)
     return drift(want.manifests, found.live.objects)
-
-
-@dataclass(frozen=True)
-class Source:
-    """A container whose log is read."""
-
-    pod: str
-    namespace: str
-    container: str
-
-
-def log_sources(client: Client, bundle: Bundle, only: str, deadline: Deadline) -> list[Source]:
-    """Finds the containers of an environment's pods, of its Jobs too.
-
-    Args:
-        client: The cluster.
-        bundle: What was deployed.
-        only: The name of a workload, a Job or a container to be content with; all where it is empty.
-        deadline: By when.
-
-    Raises:
-        InputError: There is nothing of that name.
-    """
-    sources: list[Source] = []
-    for item in bundle.manifests:
-        selector = _selector(item)
-        if selector is None:
-            continue
-        namespace, name = item["metadata"]["namespace"], item["metadata"]["name"]
-        for pod in client.list(_POD, deadline, namespace=namespace, labels=selector).items:
-            spec = pod["spec"]
-            for container in [*(spec.get("initContainers") or ()), *spec["containers"]]:
-                called = {name, container["name"], pod["metadata"]["name"], item["metadata"]["labels"].get("app", "")}
-                if not only or only in called:
-                    sources.append(Source(pod["metadata"]["name"], namespace, container["name"]))
-    if only and not sources:
-        raise InputError(
-            f"logs: found no workload, Job or container {only!r}, or no pod of it; see `aphiria-deploy status`"
-        )
-    return sources
-
-
-def _selector(item: Manifest) -> str | None:
-    if is_job(item):
-        return f"batch.kubernetes.io/job-name={item['metadata']['name']}"
-    labels = at(item, "spec", "selector", "matchLabels")
-    if item["kind"] not in {"Deployment", "StatefulSet", "DaemonSet"} or not labels:
-        return None
-    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-
-
-def read_logs(
-    client: Client, sources: Sequence[Source], deadline: Deadline, *, follow: bool, tail: int | None, previous: bool
-) -> Iterator[str]:
-    """Reads logs, each line with its pod and container in front; of several that are followed, as they come."""
-    import queue
-
-    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
-
-    def read(source: Source) -> None:
-        try:
-            for line in client.logs(
-                source.pod,
-                source.namespace,
-                deadline,
-                container=source.container,
-                follow=follow,
-                tail=tail,
-                previous=previous,
-            ):
-                lines.put(f"{source.pod}/{source.container} | {line}")
-        except ApiError as error:
-            lines.put(f"{source.pod}/{source.container} | ({error})")
-        finally:
-            lines.put(None)
-
-    with ThreadPoolExecutor(max(1, len(sources) if follow else 4)) as pool:
-        for source in sources:
-            pool.submit(read, source)
-        left = len(sources)
-        while left:
-            line = lines.get()
-            if line is None:
-                left -= 1
-            else:
-                yield line

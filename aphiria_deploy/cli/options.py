@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -48,10 +49,14 @@ Timeout = Annotated[str, typer.Option(metavar="DURATION", help="How long all of 
 WaitForLock = Annotated[str, typer.Option(metavar="DURATION", help="How long to wait for another run to end.")]
 SkipHealthCheck = Annotated[bool, typer.Option("--skip-health-check", help="Do not ask the site's URLs.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Take over objects and fields that others own.")]
+SkipCluster = Annotated[bool, typer.Option("--skip-cluster", help="Leave the cluster's stack as it is.")]
+SkipDns = Annotated[bool, typer.Option("--skip-dns", help="Leave the DNS records as they are.")]
+SkipDnsWait = Annotated[bool, typer.Option("--skip-dns-wait", help="Do not wait until the names lead to the Gateway.")]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENV", help="local, preview-base, production or pr-N.")]
 
 _DURATION = re.compile(r"(?:(?P<h>[0-9]{1,4})h)?(?:(?P<m>[0-9]{1,6})m)?(?:(?P<s>[0-9]{1,8}(?:\.[0-9]{1,3})?)s)?")
-_ENVIRONMENT = re.compile(r"local|preview-base|production|pr-[1-9][0-9]{0,8}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
+_ENVIRONMENT = re.compile(rf"local|preview-base|production|pr-{_NUMBER.pattern}")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -74,6 +79,21 @@ def parse_images(text: str, web: str = "", api: str = "") -> dict[str, str]:
     return images
 
 
+def parse_settings(items: Iterable[str]) -> dict[str, str]:
+    """Reads ``KEY=VALUE`` of ``--set``.
+
+    Raises:
+        InputError: One is not of that form.
+    """
+    settings: dict[str, str] = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not (key.isidentifier() and equals):
+            raise InputError(f"--set: found {item!r}, expected KEY=VALUE, such as upgradeKubernetes=true")
+        settings[key] = value
+    return settings
+
+
 def parse_duration(text: str, option: str) -> float:
     """Reads ``90s``, ``10m`` or ``1h30m``, and gives seconds.
 
@@ -87,6 +107,18 @@ def parse_duration(text: str, option: str) -> float:
     return int(parts["h"]) * 3600 + int(parts["m"]) * 60 + float(parts["s"])
 
 
+def parse_timeout(text: str) -> float:
+    """Reads ``--timeout``, and gives seconds.
+
+    Raises:
+        InputError: It is no duration, or none in which anything could be done.
+    """
+    seconds = parse_duration(text, "--timeout")
+    if not seconds:
+        raise InputError(f"--timeout: found {text!r}, expected a duration in which it can be done, such as 10m")
+    return seconds
+
+
 def parse_environment(text: str) -> str:
     """Checks the name of an environment.
 
@@ -98,15 +130,15 @@ def parse_environment(text: str) -> str:
     return text
 
 
-def parse_number(number: int) -> str:
-    """Gives the environment of a pull request's number.
+def parse_number(text: str) -> int:
+    """Reads the number of a pull request.
 
     Raises:
         InputError: It is none.
     """
-    if not 1 <= number <= 999_999_999:
-        raise InputError(f"{number}: found no number of a pull request, expected one from 1 to 999999999")
-    return f"pr-{number}"
+    if not _NUMBER.fullmatch(text):
+        raise InputError(f"{text!r}: found no number of a pull request, expected one from 1 to 999999999, such as 107")
+    return int(text)
 
 
 def parse_commit(text: str) -> str | None:

@@ -46,7 +46,7 @@ def apply(
         environment=given.parse_environment(environment),
         where=Where(kubeconfig, context, outputs),
         bundle_file=bundle,
-        timeout=given.parse_duration(timeout, "--timeout"),
+        timeout=given.parse_timeout(timeout),
     )
     made = deploying.make_secrets(options)
     if output is Format.JSON:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import os
-import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,6 +17,7 @@ from aphiria_deploy.bundle import Site
 from aphiria_deploy.cli.options import Format, parse_duration, parse_number
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.github import collecting, drifting, previews, releasing, settings
+from aphiria_deploy.github.approval import Approval
 from aphiria_deploy.github.archives import read_archives
 from aphiria_deploy.github.client import GitHub
 from aphiria_deploy.github.comment import document, marker, render
@@ -67,7 +68,8 @@ def make_bundle(environment: str, archives: Path, commit: str | None, out: Path)
     images = releasing.image_refs(site, environment, archives)
     bundle = reference_of(site, environment, images)
     _write(out, bundles.encode(bundle))
-    Job(os.environ).give({"bundle": bundle.hash, "images": ",".join(f"{name}={ref}" for name, ref in images.items())})
+    # One output an image beside the list, so that a workflow can name the one that it means.
+    Job(os.environ).give({"bundle": bundle.hash, "images": _listed(images), **images})
     return f"{environment}: {bundle.hash}\n" + "\n".join(f"  {name}: {ref}" for name, ref in images.items())
 
 
@@ -108,16 +110,41 @@ def comment(number: int, file: Path) -> str:
         return upsert(github, number, marker(number), text).html_url
 
 
-def deploy(approved: Path, archives: Path, cluster: Cluster) -> tuple[str, bool]:
+def push_approved(approved: Path, archives: Path) -> str:
+    """Pushes the images that were approved.
+
+    Raises:
+        AphiriaDeployError: It is refused, or they cannot be pushed.
+    """
+    with GitHub.of(os.environ) as github:
+        work = Work(github, CommandEngine(), Job(os.environ))
+        pushed = previews.push_approved(work, _approval(approved), archives)
+    return _listed(pushed)
+
+
+def push_own(environment: str, archives: Path, commit: str) -> str:
+    """Pushes images of the main branch; the output ``images`` has their references.
+
+    Raises:
+        AphiriaDeployError: They are not of the commit, or cannot be pushed.
+    """
+    job = Job(os.environ)
+    with GitHub.of(os.environ) as github:
+        work = Work(github, CommandEngine(), job)
+        refs = releasing.push_own(work, _site(), environment, archives, commit)
+    job.give({"images": _listed(refs)})
+    return _listed(refs)
+
+
+def deploy(approved: Path, cluster: Cluster) -> tuple[str, bool]:
     """Deploys what was approved; says whether it is healthy.
 
     Raises:
         AphiriaDeployError: It is refused, or cannot be deployed.
     """
-    approval = decode_approval(_read(approved / APPROVAL), str(approved / APPROVAL))
     with GitHub.of(os.environ) as github:
         work = Work(github, cluster.engine(), Job(os.environ))
-        report = previews.deploy_preview(work, approval, approved / BUNDLE, archives)
+        report = previews.deploy_preview(work, _approval(approved), approved / BUNDLE)
     return f"{report.environment}: {report.result if report.healthy else report.reason}", report.healthy
 
 
@@ -160,11 +187,10 @@ def promote(preview: str, commit: str | None, branch: str, cluster: Cluster, *, 
     Raises:
         AphiriaDeployError: It is refused, or cannot be deployed.
     """
-    match = re.fullmatch(r"pr-([0-9]+)", preview)
-    if match is None:
+    before, _, digits = preview.partition("pr-")
+    if before or not digits:
         raise InputError(f"{preview!r}: found no preview, expected pr-N")
-    number = int(match[1])
-    parse_number(number)
+    number = parse_number(digits)
     with GitHub.of(os.environ) as github:
         target = commit or github.pull_request(number).merge_commit_sha
         if not target:
@@ -176,7 +202,7 @@ def promote(preview: str, commit: str | None, branch: str, cluster: Cluster, *, 
     return f"production: {report.result} with what ran in {preview}"
 
 
-def release(commit: str, archives: Path, cluster: Cluster) -> str:
+def release(commit: str, images: dict[str, str], cluster: Cluster) -> str:
     """Deploys production with the main branch's own images.
 
     Raises:
@@ -184,7 +210,7 @@ def release(commit: str, archives: Path, cluster: Cluster) -> str:
     """
     with GitHub.of(os.environ) as github:
         work = Work(github, cluster.engine(), Job(os.environ))
-        report = releasing.release(work, _site(), archives, commit)
+        report = releasing.release(work, _site(), images, commit)
     return f"production: {report.result}"
 
 
@@ -261,6 +287,14 @@ def setup(reviewers: list[str], branch: str, *, yes: bool, output: Format) -> st
         plan = settings.plan(github, reviewers, branch)
         done = settings.apply(github, plan) if yes else []
     return settings.as_json(plan, done) if output is Format.JSON else settings.as_text(plan, done)
+
+
+def _approval(folder: Path) -> Approval:
+    return decode_approval(_read(folder / APPROVAL), str(folder / APPROVAL))
+
+
+def _listed(images: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={ref}" for name, ref in images.items())
 
 
 def _site() -> Site:

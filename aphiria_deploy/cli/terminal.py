@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol, TextIO
+from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
 
 import typer
 
+from aphiria_deploy.errors import CancelledError
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.progress import Progress
 
@@ -55,7 +58,7 @@ class Plain:
 
     def ask(self, question: str) -> bool:
         """Asks whoever sits at the terminal."""
-        return typer.confirm(question, err=True)
+        return _confirmed(question)
 
     def _print(self, text: str) -> None:
         with self._lock:
@@ -105,7 +108,7 @@ class Moving:
         """Asks whoever sits at the terminal; nothing moves meanwhile."""
         self._live.stop()
         try:
-            return typer.confirm(question, err=True)
+            return _confirmed(question)
         finally:
             self._live.start()
 
@@ -123,15 +126,36 @@ class Moving:
         return table
 
 
+def _confirmed(question: str) -> bool:
+    """Asks; Ctrl-C and SIGTERM end the question, though elsewhere they only tell what runs to stop.
+
+    Raises:
+        CancelledError: Nobody answers any more.
+    """
+    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return typer.confirm(question, err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        raise CancelledError(f"{question} Found no answer: stopped, and nothing was changed") from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
 def is_watched() -> bool:
     """Whether somebody sits at the terminal who can be asked."""
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 @contextmanager
-def progress(stream: TextIO = sys.stderr) -> Iterator[Shown]:
-    """Gives what shows progress on a stream."""
-    if not stream.isatty():
+def progress(stream: TextIO | None = None) -> Iterator[Shown]:
+    """Gives what shows progress on a stream: on stderr, if not given."""
+    stream = stream or sys.stderr
+    if not stream.isatty() or os.environ.get("TERM") == "dumb":
         yield Plain(stream)
         return
     from rich.console import Console

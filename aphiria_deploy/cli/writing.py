@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aphiria_deploy import bundle as bundles
-from aphiria_deploy import deploying, destroying
-from aphiria_deploy.cli import showing
+from aphiria_deploy import access, deploying, destroying
+from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.cli import bundling, showing
+from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.errors import InputError
@@ -48,7 +49,7 @@ def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: b
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-    with _working(how) as (client, shown, cancellation):
+    with _working(how) as (given, shown, cancellation), _acting(how, given, shown, cancellation) as client:
 
         def approve(plan: Plan) -> bool:
             shown.note(showing.plan_text(plan, how.environment))
@@ -76,27 +77,49 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-    if bundle_file is None and not how.environment.startswith("pr-"):
+    if not how.environment.startswith("pr-"):
         # Before anything is asked of anybody.
         raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
-    bundle = bundles.read(bundle_file) if bundle_file else None
+    bundle = bundling.read_unchecked(bundle_file, how.environment) if bundle_file else None
     with _working(how) as (client, shown, cancellation):
         if not _agreed(how, shown, f"Destroy {how.environment} in {client.access.where}?"):
             raise deploying.NotApprovedError(
                 f"{how.environment}: the destruction was not agreed to; nothing was changed"
             )
         request = destroying.Request(
-            environment=how.environment, bundle=bundle, timeout=how.timeout, wait_for_lock=how.wait_for_lock
+            environment=how.environment,
+            bundle=bundle,
+            jobs=_drop_jobs(client, how, cancellation),
+            timeout=how.timeout,
+            wait_for_lock=how.wait_for_lock,
         )
-        return destroying.destroy(client, request, shown, cancellation)
+        with _acting(how, client, shown, cancellation) as own:
+            report = destroying.destroy(own, request, shown, cancellation)
+        if report.error is None:
+            # With the preview goes what worked on it.
+            access.revoke(client, how.environment, Deadline.after(_READ_SECONDS, "removing the account", cancellation))
+        return report
+
+
+def _drop_jobs(client: Client, how: How, cancellation: Cancellation) -> list[Manifest] | None:
+    """The Jobs of today, where the cluster says them; what is no preview, the destruction itself refuses."""
+    if not how.environment.startswith("pr-"):
+        return None
+    deadline = Deadline.after(_READ_SECONDS, "reading how a database is dropped", cancellation)
+    return access.destruction_jobs(client, how.environment, deadline)
 
 
 @contextmanager
 def _working(how: How) -> Iterator[tuple[Client, Shown, Cancellation]]:
-    access = connect(how.where, Stack(how.where, None), local=how.environment == "local")
+    found = connect(how.where, Stack(how.where, None), local=how.environment == "local")
     cancellation = Cancellation()
-    with cancelled_by_signals(cancellation), progress() as shown, Client(access) as client:
+    with cancelled_by_signals(cancellation), progress() as shown, Client(found) as client:
         yield client, shown, cancellation
+
+
+def _acting(how: How, client: Client, shown: Shown, cancellation: Cancellation) -> AbstractContextManager[Client]:
+    deadline = Deadline.after(how.timeout, f"the work on {how.environment}", cancellation)
+    return acting_for(client, how.environment, deadline, shown)
 
 
 def _agreed(how: How, shown: Shown, question: str) -> bool:

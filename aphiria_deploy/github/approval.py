@@ -119,6 +119,7 @@ class Approval(
         tree: The hash of what that commit holds.
         bundle: The bundle's hash.
         images: The digests of the images that were built, by name.
+        refs: The references that these get at the registry.
         gate: The environment.
         reason: Why that one.
         run: The run of the pull request's workflow, which built them.
@@ -129,6 +130,7 @@ class Approval(
     tree: str
     bundle: str
     images: dict[str, str]
+    refs: dict[str, str]
     gate: Gate
     reason: str
     run: int
@@ -174,19 +176,27 @@ def require_images(bundle: Bundle, built: Mapping[str, str], names: Sequence[str
     errors.raise_all()
 
 
-def require_approved(approval: Approval, pull: PullRequest, bundle: Bundle, built: Mapping[str, str]) -> None:
+def require_approved(
+    approval: Approval,
+    pull: PullRequest,
+    *,
+    bundle: Bundle | None = None,
+    built: Mapping[str, str] | None = None,
+) -> None:
     """Checks that what is to be deployed is what was approved, and is still what the pull request holds.
 
     Args:
         approval: What was approved.
         pull: The pull request, as it is now.
-        bundle: The bundle to deploy.
-        built: The digests of the images to push, by name.
+        bundle: The bundle, to deploy one.
+        built: The digests of the images, to push some, by name.
 
     Raises:
         ApprovalError: It is not.
         CombinedError: It is not, in several respects.
     """
+    if approval.gate is Gate.CLOSED:
+        raise ApprovalError(f"pull request {approval.number}: found no environment to deploy in: {approval.reason}")
     errors = Errors()
     again = "push again, or run the build again, and have that approved"
 
@@ -202,8 +212,11 @@ def require_approved(approval: Approval, pull: PullRequest, bundle: Bundle, buil
             )
         )
     compare("commit", pull.head.sha, approval.commit)
-    compare("environment", bundle.environment.name, f"pr-{approval.number}")
-    compare("bundle", bundle.hash, approval.bundle)
-    for name in sorted({*built, *approval.images}):
-        compare(f"images.{name}", built.get(name, "none"), approval.images.get(name, "none"))
+    if bundle is not None:
+        compare("environment", bundle.environment.name, f"pr-{approval.number}")
+        compare("bundle", bundle.hash, approval.bundle)
+        refs = {name: image.ref for name, image in bundle.images.items() if name in approval.refs}
+        compare("images", refs, approval.refs)
+    for name in sorted({*built, *approval.images}) if built is not None else ():
+        compare(f"images.{name}", (built or {}).get(name, "none"), approval.images.get(name, "none"))
     errors.raise_all()

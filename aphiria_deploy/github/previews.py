@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,16 +11,16 @@ from aphiria_deploy import bundle as bundles
 from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.errors import AphiriaDeployError
-from aphiria_deploy.github.approval import Approval, Gate, require_approved
+from aphiria_deploy.github.approval import Approval, require_approved
 from aphiria_deploy.github.archives import digests, read_archives
 from aphiria_deploy.github.comment import Preview, State, marker, render
 from aphiria_deploy.github.comments import upsert
 from aphiria_deploy.github.deployments import CleanedUp, begin, clean_up, finish, record_of
 from aphiria_deploy.github.engine import DeployReport, DestroyReport
-from aphiria_deploy.github.errors import ApprovalError
 from aphiria_deploy.github.job import Job
 from aphiria_deploy.github.models import PullRequest
 from aphiria_deploy.github.work import Work
+from aphiria_deploy.registry.reference import Reference
 
 
 def say(work: Work, preview: Preview) -> None:
@@ -33,27 +34,45 @@ def say(work: Work, preview: Preview) -> None:
     upsert(work.github, preview.number, marker(preview.number), text)
 
 
-def deploy_preview(work: Work, approval: Approval, bundle: Path, archives: Path) -> DeployReport:
+def push_approved(work: Work, approval: Approval, archives: Path) -> dict[str, str]:
+    """Pushes the images that were approved, if they still are what the pull request holds.
+
+    Args:
+        work: What to work with.
+        approval: What was approved.
+        archives: The folder of the images.
+
+    Returns:
+        The digests, by name.
+
+    Raises:
+        ApprovalError: They are not what was approved. Nothing was pushed.
+        AphiriaDeployError: They could not be pushed.
+    """
+    images = read_archives(archives)
+    require_approved(approval, work.github.pull_request(approval.number), built=digests(images))
+    for archive in images.values():
+        archive.require_revision(approval.commit)
+    for name, archive in images.items():
+        work.push(archive, approval.refs[name], work.job.registry_login())
+    return digests(images)
+
+
+def deploy_preview(work: Work, approval: Approval, bundle: Path) -> DeployReport:
     """Deploys what was approved, if it still is what the pull request holds.
 
     Args:
         work: What to work with.
         approval: What was approved.
         bundle: The bundle.
-        archives: The folder of the images.
 
     Raises:
         ApprovalError: It is not what was approved, or no longer what the pull request holds. Nothing was done.
         AphiriaDeployError: It could not be deployed; the comment and the deployment say so.
     """
-    if approval.gate is Gate.CLOSED:
-        raise ApprovalError(f"pull request {approval.number}: found no environment to deploy in: {approval.reason}")
     made = bundles.read(bundle)
-    images = read_archives(archives)
-    require_approved(approval, work.github.pull_request(approval.number), made, digests(images))
-    for name, archive in images.items():
-        archive.require_revision(approval.commit)
-        work.push(archive, made.images[name].ref, work.job.registry_login())
+    require_approved(approval, work.github.pull_request(approval.number), bundle=made)
+    require_revision(work, approval.refs, approval.commit)
     preview = _begun(approval, made, work.job)
     say(work, preview)
     record = record_of(made, approval.commit, approval.tree, work.job.run)
@@ -157,6 +176,19 @@ def after_removal(work: Work, pull: PullRequest, report: DestroyReport | None, f
     )
     say(work, preview)
     return cleaned
+
+
+def require_revision(work: Work, images: Mapping[str, str], commit: str) -> None:
+    """Checks that the registry has images, and that they were built from a commit.
+
+    Raises:
+        AphiriaDeployError: It has not, or they were not.
+    """
+    login = work.job.registry_login()
+    registries = {Reference.parse(ref, f"images: {name}").registry for name, ref in images.items()}
+    content = work.look(images, {registry: login for registry in registries if login})
+    for name, one in content.items():
+        one.require_revision(commit, f"images: {name}")
 
 
 def _begun(approval: Approval, made: Bundle, job: Job) -> Preview:

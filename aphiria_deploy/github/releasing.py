@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from aphiria_deploy import bundle as bundles
@@ -15,10 +16,10 @@ from aphiria_deploy.github.deployments import PRODUCTION, begin, environment_of,
 from aphiria_deploy.github.engine import DeployReport
 from aphiria_deploy.github.errors import ApprovalError, PromotionError
 from aphiria_deploy.github.gate import reference_of
+from aphiria_deploy.github.previews import require_revision
 from aphiria_deploy.github.promotion import Known, Promotion, candidate, promotion
 from aphiria_deploy.github.recorded import approved_by
 from aphiria_deploy.github.work import Work
-from aphiria_deploy.registry.reference import Reference
 
 
 def find_promotion(
@@ -68,31 +69,50 @@ def promote(work: Work, site: Site, found: Promotion) -> DeployReport:
     """
     bundle = reference_of(site, PRODUCTION, found.images)
     _require_same_images(bundle, found.images)
-    login = work.job.registry_login()
-    registries = {Reference.parse(ref, name).registry for name, ref in found.images.items()}
-    content = work.look(found.images, {registry: login for registry in registries if login})
-    for name, one in content.items():
-        one.require_revision(found.record.commit, f"images: {name}")
+    require_revision(work, found.images, found.record.commit)
     return _release(work, bundle, found.commit)
 
 
-def release(work: Work, site: Site, archives: Path, commit: str) -> DeployReport:
-    """Deploys production with images that the main branch's own build left.
+def push_own(work: Work, site: Site, environment: str, archives: Path, commit: str) -> dict[str, str]:
+    """Pushes images that the main branch's own build left.
 
     Args:
         work: What to work with.
         site: The main branch's site.
+        environment: The environment that they are for.
         archives: The folder of the images.
+        commit: The commit that they were built from.
+
+    Returns:
+        Their references, by name.
+
+    Raises:
+        AphiriaDeployError: They are not of the commit, or could not be pushed.
+    """
+    images = read_archives(archives)
+    refs = image_refs(site, environment, archives)
+    for archive in images.values():
+        archive.require_revision(commit)
+    for name, archive in images.items():
+        work.push(archive, refs[name], work.job.registry_login())
+    return refs
+
+
+def release(work: Work, site: Site, images: Mapping[str, str], commit: str) -> DeployReport:
+    """Deploys production with the main branch's own images.
+
+    Args:
+        work: What to work with.
+        site: The main branch's site.
+        images: Their references, by name.
         commit: The commit that they were built from.
 
     Raises:
         AphiriaDeployError: It could not be deployed.
     """
-    images = read_archives(archives)
-    bundle = reference_of(site, PRODUCTION, image_refs(site, PRODUCTION, archives))
-    for name, archive in images.items():
-        archive.require_revision(commit)
-        work.push(archive, bundle.images[name].ref, work.job.registry_login())
+    bundle = reference_of(site, PRODUCTION, images)
+    _require_same_images(bundle, images)
+    require_revision(work, images, commit)
     return _release(work, bundle, commit)
 
 
@@ -117,11 +137,11 @@ def image_refs(site: Site, environment: str, archives: Path) -> dict[str, str]:
     return {name: f"{repository[name]}@{archive.digest}" for name, archive in found.items()}
 
 
-def _require_same_images(bundle: Bundle, images: dict[str, str]) -> None:
+def _require_same_images(bundle: Bundle, images: Mapping[str, str]) -> None:
     for name, ref in images.items():
         found = bundle.images[name].ref if name in bundle.images else None
         if found != ref:
-            raise PromotionError(f"images.{name}: found {found} in production's bundle, expected {ref}, which ran")
+            raise PromotionError(f"images.{name}: found {found} in production's bundle, expected {ref}")
 
 
 def _release(work: Work, bundle: Bundle, commit: str) -> DeployReport:

@@ -76,6 +76,7 @@ class Access:
         server_name: The name that the certificate must have, where it is not the host.
         proxy: Through which proxy.
         namespace: The context's namespace.
+        context: The context's name; empty where there is none.
     """
 
     where: str
@@ -89,6 +90,7 @@ class Access:
     server_name: str | None = None
     proxy: Proxy | None = None
     namespace: str = "default"
+    context: str = ""
 
     @property
     def url(self) -> str:

@@ -147,6 +147,16 @@ class Caller:
                     tries.status, stream = 200, begun
             yield stream
 
+    @property
+    def width(self) -> int:
+        """How many requests at a time are worth it."""
+        return self._transport.width
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far."""
+        return self._transport.connections
+
     def close(self) -> None:
         """Closes the connections that nobody uses."""
         self._transport.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +17,7 @@ import msgspec
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.errors import ClusterUnavailableError, GoneError, NotFoundError, UnknownKindError
 from aphiria_deploy.kube import kubeconfig as kubeconfigs
-from aphiria_deploy.kube.access import Access
+from aphiria_deploy.kube.access import Access, Credentials
 from aphiria_deploy.kube.caller import Caller, Manners, Tried
 from aphiria_deploy.kube.deadline import Deadline
 from aphiria_deploy.kube.mapping import (
@@ -132,9 +132,30 @@ class Client:
         """How it is asked."""
         return self._caller.manners
 
+    @property
+    def width(self) -> int:
+        """How many requests at a time are worth it, by how far away the server is."""
+        return self._caller.width
+
+    @property
+    def connections(self) -> int:
+        """How many connections were made so far, for counting."""
+        return self._caller.connections
+
     def now(self) -> datetime:
         """The present by the cluster's clock, which is the one that timestamps in objects are compared with."""
         return self._caller.clock.now()
+
+    def as_another(self, credentials: Credentials, where: str) -> Client:
+        """The same server, asked in the same manner and with the same observers, as somebody else.
+
+        Args:
+            credentials: Who asks.
+            where: What the server is called in messages.
+        """
+        access = replace(self.access, credentials=credentials, where=where)
+        caller = self._caller
+        return Client(access, manners=caller.manners, observe=caller._observe, warn=caller._warn)
 
     def close(self) -> None:
         """Closes the connections that nobody uses."""
@@ -307,6 +328,12 @@ class Client:
         path = self._path(ref, deadline, subresource)
         request = Request("POST", path, f"ask for the {subresource} of {ref}", msgspec.json.encode(manifest), _JSON)
         return self._caller.call(request, deadline, Repeat.UNSAFE)
+
+    def review(self, question: Manifest, deadline: Deadline) -> Manifest:
+        """Asks what is asked by creating an object that is answered and not kept: a SelfSubjectReview, for example."""
+        path = self._collection(Kind.of(question), None, deadline)
+        request = Request("POST", path, f"ask for a {question['kind']}", msgspec.json.encode(question), _JSON)
+        return self._caller.call(request, deadline, Repeat.SAFE)
 
     def replace(self, manifest: Manifest, deadline: Deadline, *, dry_run: bool = False) -> Manifest:
         """Replaces an object by one that was read before and then changed: only if nobody else has changed it since.

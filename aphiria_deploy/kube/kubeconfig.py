@@ -26,6 +26,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own account."""
 
 _PORTS = {"https": 443, "http": 80}
+_DEEPEST = 100
 
 
 class _Data(msgspec.Struct, rename="kebab"):
@@ -187,7 +188,15 @@ def _read_all(kubeconfig: Path | None, environment: Mapping[str, str]) -> list[t
         paths = [Path(part) for part in named.split(os.pathsep) if part]
     else:
         paths = [Path(environment.get("HOME") or Path.home(), ".kube", "config")]
-    return [(path, _read(path)) for path in paths if path.exists()]
+    return [(path, _read(path)) for path in paths if _is_there(path)]
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        # A name that is too long for one, or a folder that may not be looked into.
+        raise KubeconfigError(f"{path}: {error.strerror}; expected a kubeconfig") from error
 
 
 def _read(path: Path) -> _File:
@@ -208,12 +217,19 @@ def _parse(path: Path, content: bytes) -> Any:
     try:
         # Much faster where it is JSON, which is YAML too.
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         import yaml  # noqa: PLC0415 - 50 ms
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as error:
-        # Not the whole error: it quotes the line, which may be a token's.
+        depth = 0
+        for event in yaml.parse(content, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                # libyaml would recurse so deep that the process crashes.
+                raise KubeconfigError(f"{path}: found lists in lists without end; expected a kubeconfig")
+        return yaml.load(content, Loader=loader)  # noqa: S506 - it is a safe one
+    except (yaml.YAMLError, ValueError) as error:
+        # A date that is none is a ValueError. Not the whole error: it quotes the line, which may be a token's.
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise KubeconfigError(f"{path}: {line}not YAML; expected a kubeconfig") from None
@@ -256,6 +272,7 @@ def _access(
         server_name=cluster.tls_server_name or None,
         proxy=_proxy(f"{at}: proxy-url", cluster.proxy_url, scheme, host, environment),
         namespace=context.namespace or "default",
+        context=name,
     )
 
 

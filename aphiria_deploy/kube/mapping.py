@@ -28,6 +28,8 @@ _TABLE: Mapping[str, tuple[str, str]] = {
         "MutatingWebhookConfiguration",
     ),
     "apiextensions.k8s.io": ("", "CustomResourceDefinition"),
+    "authentication.k8s.io": ("", "SelfSubjectReview"),
+    "authorization.k8s.io": ("", "SelfSubjectAccessReview"),
     "coordination.k8s.io": ("Lease", ""),
     "discovery.k8s.io": ("EndpointSlice", ""),
     "events.k8s.io": ("Event", ""),

@@ -15,7 +15,6 @@ import pytest
 
 from aphiria_deploy.bundle import read
 from aphiria_deploy.cli import main, options, synthesizing
-from aphiria_deploy.errors import InputError
 from tests.aphiria_deploy.samples import SampleSite
 from tests.aphiria_deploy.test_files import contents
 from tests.apps.made import DIGEST
@@ -195,13 +194,12 @@ def test_a_bundle_that_could_not_be_written_leaves_nothing_half(
     assert (tmp_path / "b.json").read_text() == "before"
 
 
-def test_a_traceback_is_shown_to_who_asks_for_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(synthesizing, "load_site", lambda _: SampleSite())
-    monkeypatch.setattr(sys, "argv", ["aphiria-deploy", "synth", "pr-9", "--verbose"])
+def test_a_traceback_is_shown_to_who_asks_for_it(run: Command) -> None:
+    ended = run("synth", "pr-9", "--verbose")
 
-    with pytest.raises(InputError, match="environment: found 'pr-9'"):
-        main.run()
+    assert (ended.code, ended.out) == (2, "")
+    assert ended.err.startswith("Traceback (most recent call last)")
+    assert ended.err.splitlines()[-1].startswith("error: environment: found 'pr-9'")
 
 
 @pytest.mark.parametrize(

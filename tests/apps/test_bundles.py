@@ -135,8 +135,17 @@ def test_the_base_is_what_the_cluster_and_the_releases_bring(environment: str) -
         "Namespace/nginx-gateway",
         "GatewayClass/nginx",
     ]
-    shared = ["Gateway/nginx-gateway", "Service/db", "PersistentVolumeClaim/db-pv-claim", "Secret/db-admin"]
-    assert base == [*expected, *(shared if environment == "pr-107" else [])]
+    shared = {
+        "pr-107": [
+            "Gateway/nginx-gateway",
+            "Service/db",
+            "PersistentVolumeClaim/db-pv-claim",
+            "ConfigMap/account",
+            "Secret/db-admin",
+        ],
+        "preview-base": ["Namespace/aphiria-deploy"],
+    }
+    assert base == [*expected, *shared.get(environment, [])]
 
 
 def test_a_preview_finds_the_gateway_and_the_database_as_the_base_makes_them() -> None:

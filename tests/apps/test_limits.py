@@ -200,7 +200,7 @@ def test_a_preview_connects_as_its_own_role() -> None:
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_nothing_is_empty_that_was_only_left_out(environment: str) -> None:
-    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group)$")
+    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group|\.apiGroups\.0)$")
     for item in objects(environment):
         empty = [path for path, value in leaves(item) if value in ({}, [], None, "") and not meant.search(path)]
         assert empty == [], item["metadata"]["name"]

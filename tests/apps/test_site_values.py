@@ -11,7 +11,10 @@ from tests.apps.made import ENVIRONMENTS, WITH_SITE, bundle, containers, objects
 from tests.objects import environment as variables
 from tests.objects import key, names, one
 
-CLUSTER_WIDE = {"Namespace", "ClusterIssuer"}
+CLUSTER_WIDE = {
+    *("Namespace", "ClusterIssuer", "ClusterRole", "ClusterRoleBinding"),
+    *("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"),
+}
 
 OBJECTS = {
     "local": (
@@ -23,8 +26,21 @@ OBJECTS = {
         "ClientSettingsPolicy/api"
     ),
     "preview-base": (
-        "ConfigMap/db-config PersistentVolumeClaim/db-pv-claim ClusterIssuer/letsencrypt-prod Certificate/tls-cert "
-        "NginxProxy/nginx-gateway Gateway/nginx-gateway Service/db Deployment/db HTTPRoute/https-redirect"
+        "Namespace/aphiria-deploy-previews Namespace/aphiria-deploy-issuer "
+        "ValidatingAdmissionPolicy/aphiria-deploy-previews ValidatingAdmissionPolicy/aphiria-deploy-issuer "
+        "ValidatingAdmissionPolicyBinding/aphiria-deploy-previews "
+        "ValidatingAdmissionPolicyBinding/aphiria-deploy-issuer ServiceAccount/preview-issuer "
+        "ClusterRole/aphiria-deploy-previews ClusterRole/aphiria-deploy-preview ClusterRole/aphiria-deploy-issuer "
+        "ClusterRoleBinding/aphiria-deploy-previews ClusterRoleBinding/aphiria-deploy-issuer "
+        "Role/aphiria-deploy-previews Role/aphiria-deploy-previews Role/aphiria-deploy-previews "
+        "Role/aphiria-deploy-previews Role/aphiria-deploy-issuer Role/aphiria-deploy-issuer "
+        "Role/aphiria-deploy-issuer "
+        "RoleBinding/aphiria-deploy-previews RoleBinding/aphiria-deploy-previews RoleBinding/aphiria-deploy-previews "
+        "RoleBinding/aphiria-deploy-previews RoleBinding/aphiria-deploy-issuer RoleBinding/aphiria-deploy-issuer "
+        "RoleBinding/aphiria-deploy-issuer "
+        "ConfigMap/db-config ConfigMap/account PersistentVolumeClaim/db-pv-claim ClusterIssuer/letsencrypt-prod "
+        "Certificate/tls-cert NginxProxy/nginx-gateway Gateway/nginx-gateway Service/db Deployment/db "
+        "HTTPRoute/https-redirect"
     ),
     "pr-107": (
         "Namespace/preview-pr-107 ResourceQuota/preview-quota NetworkPolicy/preview-isolation ConfigMap/env-vars "
@@ -72,7 +88,11 @@ def test_the_files_are_numbered_and_hold_what_their_names_say(environment: str) 
     ("environment", "expected"),
     [
         ("local", {"default", "nginx-gateway"}),
-        ("preview-base", {"default", "nginx-gateway"}),
+        # Where environments are remembered, accounts are, and what accounts may do is said.
+        (
+            "preview-base",
+            {"default", "nginx-gateway", "aphiria-deploy", "aphiria-deploy-previews", "aphiria-deploy-issuer"},
+        ),
         # The database's Job is beside the database, where the administrator's password is.
         ("pr-107", {"preview-pr-107", "default"}),
         ("production", {"default", "nginx-gateway"}),
@@ -96,7 +116,11 @@ def test_a_preview_makes_nothing_outside_of_its_namespace_but_the_databases_job(
 def test_no_namespace_of_the_cluster_is_made(environment: str) -> None:
     made = names(objects(environment), "Namespace")
 
-    assert made == (["preview-pr-107"] if environment == "pr-107" else [])
+    expected = {
+        "pr-107": ["preview-pr-107"],
+        "preview-base": ["aphiria-deploy-previews", "aphiria-deploy-issuer"],
+    }
+    assert made == expected.get(environment, [])
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)

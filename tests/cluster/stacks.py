@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,9 +130,15 @@ class _Mocks(Mocks):
                 return {"id": "versions", "validVersions": self._offered, "latestVersion": self._offered[0]}, []
             case "digitalocean:index/getKubernetesCluster:getKubernetesCluster":
                 assert not self._preview, "a cluster that does not exist is asked for"
-                return {"id": CLUSTER_ID, "name": args.args["name"], "kubeConfigs": [{"rawConfig": KUBECONFIG}]}, []
+                return {"id": CLUSTER_ID, "name": args.args["name"], "kubeConfigs": [{"rawConfig": kubeconfig()}]}, []
             case token:
                 raise AssertionError(f"a function that no stack needs: {token}")
+
+
+def kubeconfig() -> str:
+    """The cluster's kubeconfig: of a real cluster, where a test has one."""
+    named = os.environ.get("STAND_IN_KUBECONFIG")
+    return Path(named).read_text(encoding="utf-8") if named else KUBECONFIG
 
 
 def configuration(stack: str, **changed: Any) -> tuple[dict[str, Any], list[str]]:

@@ -26,9 +26,11 @@ from constructs_lib import (
     Hostname,
     MigrationJob,
     Namespace,
+    PreviewAccess,
     RateLimit,
     Route,
     WebApp,
+    backup_jobs,
     drop_job,
     manifests,
 )
@@ -41,6 +43,7 @@ from tests.constructs_lib import (
     test_gateway,
     test_migration_job,
     test_namespace,
+    test_preview_access,
     test_route,
     test_web_app,
 )
@@ -81,6 +84,7 @@ _CASES: list[tuple[Callable[..., Construct], Any, dict[str, Any]]] = [
     (Database, test_database.PROPS, {"storage_class": "fast", "settings": {"fsync": True}}),
     (DatabaseJob, test_database_job.PROPS, {"suffix": ""}),
     (DatabaseBackup, test_backup.PROPS, {}),
+    (PreviewAccess, test_preview_access.PROPS, {}),
 ]
 
 
@@ -92,6 +96,9 @@ def _objects() -> Iterator[tuple[str, Object]]:
             for _, item in manifests(chart):
                 yield f"{type(made).__name__} {what} {item['kind']} {item['metadata']['name']}", item
     yield "drop_job", drop_job(test_database_job.PROPS)
+    jobs = backup_jobs(test_backup.PROPS)
+    for what in ("take", "list", "restore", "discard"):
+        yield f"backup_jobs {what}", getattr(jobs, what)
 
 
 def _values(props: Any) -> dict[str, Any]:
@@ -157,8 +164,8 @@ def test_every_object_says_what_it_belongs_to(objects: dict[str, Object]) -> Non
 
 
 def test_nothing_is_empty_that_was_only_left_out(objects: dict[str, Object]) -> None:
-    # An empty directory, a self-signed issuer and the selector of all pods are empty; nothing else is.
-    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group)$")
+    own = r"^spec\.selfSigned|^spec\.podSelector"
+    meant = re.compile(rf"({own}|\.emptyDir|\.group|\.apiGroups\.0|\.env\.\d+\.value)$")
     for what, item in objects.items():
         empty = [path for path, value in leaves(item) if value in ({}, [], None, "") and not meant.search(path)]
         assert empty == [], what

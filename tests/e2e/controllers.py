@@ -48,10 +48,12 @@ class Controllers:
 
     Attributes:
         problem: What ended them, if something did.
+        address: Where Gateways are; None while the load balancer has no address yet.
     """
 
     def __init__(self, client: Client) -> None:
         self.problem: BaseException | None = None
+        self.address: str | None = ADDRESS
         self._client = client
         self._cancellation = Cancellation()
         self._deadline = Deadline.after(_FOREVER, "the controllers", self._cancellation)
@@ -69,6 +71,12 @@ class Controllers:
         self._thread.join(10)
         if self.problem and error is None:
             raise self.problem
+
+    def move(self, address: str | None) -> None:
+        """Gives every Gateway another address, or takes it away."""
+        self.address = address
+        for gateway in list(self._gateways.values()):
+            self._report(gateway, self._gateway(gateway, ""))
 
     def _run(self) -> None:
         try:
@@ -123,7 +131,10 @@ class Controllers:
                 raise
 
     def _gateway(self, item: dict[str, Any], said: str) -> dict[str, Any]:
-        accepted, programmed = said != "not-accepted", said not in {"not-accepted", "not-programmed"}
+        accepted, programmed = (
+            said != "not-accepted",
+            said not in {"not-accepted", "not-programmed"} and self.address is not None,
+        )
         listeners = []
         for listener in item["spec"]["listeners"]:
             resolved = said != "not-resolved" and self._has_certificates(item, listener)
@@ -137,7 +148,7 @@ class Controllers:
                 {"name": listener["name"], "attachedRoutes": 0, "supportedKinds": kinds, "conditions": conditions}
             )
         return {
-            "addresses": [{"type": "IPAddress", "value": ADDRESS}] if programmed else [],
+            "addresses": [{"type": "IPAddress", "value": self.address}] if programmed else [],
             "conditions": [_condition(item, "Accepted", accepted), _condition(item, "Programmed", programmed)],
             "listeners": listeners,
         }

@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import itertools
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aphiria_deploy import marker
+from aphiria_deploy import destroying, marker
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.deploying import Report, Request, deploy
-from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref
+from aphiria_deploy.errors import NotFoundError
+from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref, Tried, load
 from aphiria_deploy.masked import SecretValue
 from aphiria_deploy.objects import ObjectKey
+from aphiria_deploy.plan import Step
 from aphiria_deploy.progress import Silent
+from aphiria_deploy.rolling_back import roll_back
 from aphiria_deploy.secrets import SecretInputs
+from aphiria_deploy.state import Remembered, State
 from apps import site
 from tests.crds import load_crds
 from tests.e2e.control_plane import ControlPlane
 from tests.e2e.controllers import Controllers
 from tests.e2e.kubelet import Kubelet
+from tests.e2e.pod_status import Behaviour
 
 SHARED_NAMESPACES = ("nginx-gateway", "cert-manager")
 OUTPUTS = {
@@ -65,6 +74,36 @@ class Heard(Silent):
 
 
 @dataclass
+class Requests:
+    """Counts the requests that a client makes."""
+
+    made: list[Tried] = field(default_factory=list)
+
+    def __call__(self, tried: Tried) -> None:
+        self.made.append(tried)
+
+    @property
+    def writes(self) -> list[Tried]:
+        """Those that change something."""
+        return [one for one in self.made if one.method != "GET" and "dryRun=All" not in one.target]
+
+    @property
+    def dry_runs(self) -> list[Tried]:
+        """Those that ask what a change would do."""
+        return [one for one in self.made if "dryRun=All" in one.target]
+
+    @property
+    def watches(self) -> list[Tried]:
+        """Those that watch."""
+        return [one for one in self.made if "watch=true" in one.target]
+
+    @property
+    def reads(self) -> list[Tried]:
+        """Those that read once."""
+        return [one for one in self.made if one.method == "GET" and "watch=true" not in one.target]
+
+
+@dataclass
 class Cluster:
     """The cluster, and what stands in for its nodes and controllers."""
 
@@ -72,18 +111,119 @@ class Cluster:
     client: Client
     kubelet: Kubelet
     controllers: Controllers
+    behaviours: dict[tuple[str, str, str], Behaviour] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.kubelet.rule = self._behaviour
 
     def deploy(
         self, bundle: Bundle, progress: Silent | None = None, client: Client | None = None, **how: Any
     ) -> Report:
         """Deploys a bundle."""
+        cancellation = how.pop("cancellation", None) or Cancellation()
         settings: dict[str, Any] = {"inputs": inputs(), "timeout": 60.0} | how
         request = Request(bundle=bundle, **settings)
-        return deploy(client or self.client, request, progress or Heard(), Cancellation())
+        return deploy(client or self.client, request, progress or Heard(), cancellation)
 
-    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+    def roll_back(self, environment: str, to: int | None = None, progress: Silent | None = None) -> Report:
+        """Brings a release back."""
+        return roll_back(self.client, environment, progress or Heard(), Cancellation(), to=to)
+
+    def destroy(
+        self, environment: str, progress: Silent | None = None, client: Client | None = None, **how: Any
+    ) -> destroying.Report:
+        """Destroys a preview."""
+        cancellation = how.pop("cancellation", None) or Cancellation()
+        request = destroying.Request(environment=environment, **({"timeout": 60.0} | how))
+        return destroying.destroy(client or self.client, request, progress or Heard(), cancellation)
+
+    def remembered(self, environment: str) -> Remembered:
+        """What is remembered of an environment."""
+        return State(self.client).of(environment, soon())
+
+    @contextmanager
+    def asked(self) -> Iterator[tuple[Client, Requests]]:
+        """A client of its own, and the requests that it makes."""
+        requests = Requests()
+        with Client(load(self.plane.kubeconfig), observe=requests) as client:
+            yield client, requests
+
+    @contextmanager
+    def behaving(self, namespace: str, image: str = "", **containers: Behaviour) -> Iterator[None]:
+        """While in the block, containers in a namespace do this, by their names: those of an image, where one is said.
+
+        What runs already is to be left out by that: it would do so too.
+        """
+        these = {(namespace, name.replace("_", "-"), image): behaviour for name, behaviour in containers.items()}
+        self.behaviours |= these
+        try:
+            yield
+        finally:
+            for key in these:
+                del self.behaviours[key]
+            self._look_again(namespace)
+
+    def _look_again(self, namespace: str) -> None:
+        """Has the kubelet see to pods that have been left as they were."""
+        for pod in self.listed("v1", "Pod", namespace):
+            with contextlib.suppress(NotFoundError):
+                self.client.patch(Ref.of(pod), {"metadata": {"annotations": {"kubelet.test/seen": "again"}}}, soon())
+
+    def find(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any] | None:
+        """Reads an object that may not be there."""
+        return self.client.find(Ref(Kind(api_version, kind), name, namespace), soon())
+
+    def get(self, api_version: str, kind: str, name: str, namespace: str | None = None) -> dict[str, Any]:
         """Reads an object."""
-        return self.client.find(Ref(Kind(api_version, kind), name, namespace), Deadline.after(20, "the test"))
+        found = self.find(api_version, kind, name, namespace)
+        assert found, f"there is no {kind} {namespace}/{name}"
+        return found
+
+    def listed(self, api_version: str, kind: str, namespace: str, labels: str = "") -> list[dict[str, Any]]:
+        """Lists objects."""
+        return self.client.list(Kind(api_version, kind), soon(), namespace=namespace, labels=labels).items
+
+    def secret(self, name: str, namespace: str) -> dict[str, str]:
+        """The values of a Secret."""
+        data = self.get("v1", "Secret", name, namespace)["data"]
+        return {key: base64.b64decode(value).decode() for key, value in data.items()}
+
+    def pods(self, namespace: str, app: str = "") -> dict[str, str]:
+        """The UIDs of the pods that are not about to go, by their names."""
+        return {
+            pod["metadata"]["name"]: pod["metadata"]["uid"]
+            for pod in self.listed("v1", "Pod", namespace, f"app={app}" if app else "")
+            if not pod["metadata"].get("deletionTimestamp") and pod["status"].get("phase") != "Succeeded"
+        }
+
+    def leftovers(self, environment: str) -> list[str]:
+        """What is there of an environment, wherever it is; its Lease and what is remembered of it too."""
+        found = self.plane.kubectl(
+            "get",
+            "namespaces,secrets,configmaps,jobs,pods,deployments,services,leases",
+            "--all-namespaces",
+            '--output=jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{"\\n"}{end}',
+        )
+        assert found.returncode == 0, found.stderr
+        part = re.compile(rf"\b{re.escape(environment)}\b")
+        return [line for line in found.stdout.splitlines() if part.search(line)]
+
+    def _behaviour(self, pod: Mapping[str, Any], container: str) -> Behaviour | None:
+        namespace, spec = pod["metadata"]["namespace"], pod["spec"]
+        images = {one["name"]: one["image"] for one in [*spec["containers"], *spec.get("initContainers", ())]}
+        of_image = self.behaviours.get((namespace, container, images[container]))
+        return of_image or self.behaviours.get((namespace, container, ""))
+
+
+def soon() -> Deadline:
+    """More than a look takes."""
+    return Deadline.after(30, "the test")
+
+
+def steps(report: Report) -> dict[str, Step]:
+    """The steps of a report's plan, by the names of their objects."""
+    assert report.plan, report.error
+    return {str(step.key): step for step in report.plan.steps}
 
 
 def mark(client: Client, stack: str = "preview-base") -> None:

@@ -385,4 +385,4 @@ def test_requests_are_counted_and_connections_few(
         client.list(CONFIG_MAP, deadline, namespace=namespace)
     assert len(tried) == 41
     assert all(one.error is None and one.seconds < 5 for one in tried)
-    assert client._caller._transport.connections <= 4
+    assert client.connections <= 4

@@ -1,0 +1,51 @@
+"""Looks on beside the engine: when was something first to be seen in the cluster?"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Self
+
+from aphiria_deploy.errors import CancelledError
+from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Watched, watch
+
+
+class Witness:
+    """Looks on beside the engine, and remembers when something was first to be seen in the cluster.
+
+    Args:
+        client: The cluster.
+        watched: What is looked at.
+        sees: Whether an object shows it.
+    """
+
+    def __init__(self, client: Client, watched: Watched, sees: Callable[[dict[str, Any]], object]) -> None:
+        self.at: float | None = None
+        self._client = client
+        self._watched = watched
+        self._sees = sees
+        self._cancellation = Cancellation()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cancellation.cancel("the test is over")
+        self._thread.join(5)
+
+    @property
+    def seconds_ago(self) -> float:
+        """How long ago that was."""
+        assert self.at is not None, f"{self._watched}: it was never seen"
+        return time.monotonic() - self.at
+
+    def _look(self) -> None:
+        with contextlib.suppress(CancelledError):
+            for change, item in watch(self._client, self._watched, Deadline.after(120, "", self._cancellation)):
+                if change is not Change.SYNCED and self._sees(item):
+                    self.at = time.monotonic()
+                    return
