@@ -168,13 +168,13 @@ def test_without_the_program_pulumi_it_says_where_it_comes_from(
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("script", ["exit 3", "echo two"])
+@pytest.mark.parametrize("script", ["exit 3", "echo two", "echo v3.100.0", "echo v4.0.0"])
 def test_a_program_pulumi_that_is_none_is_refused(script: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "pulumi"
     program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoPulumiError, match="expected one of version 3"):
+    with pytest.raises(NoPulumiError, match=r"expected one of version 3\.200 or newer"):
         Stacks(FOLDER, Deadline.after(5, "the test"))
 
 
