@@ -153,6 +153,7 @@ def select_for_pruning(wanted: Iterable[Mapping[str, Any]], members: Iterable[Ma
             kept.append((member, "a namespace is never pruned"))
         elif owners:
             kept.append((member, f"it belongs to {owners[0]['kind']} {owners[0]['name']}"))
-        elif not metadata.get("deletionTimestamp"):
+        else:
+            # Also one that is going already: the set keeps its kind until it is gone.
             delete.append(member)
     return Pruning(delete=tuple(delete), kept=tuple(kept))

@@ -14,7 +14,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
 import msgspec
 
@@ -26,6 +26,9 @@ Manifest = dict[str, Any]
 FORMAT = "aphiria-deploy/bundle/v1"
 """The version of the format. A newer tool reads what an older one wrote; an older one refuses a newer one's."""
 
+
+_LATER = frozenset({"backup"})
+"""Fields that are younger than the format's first version."""
 
 # Beside what is no JSON: text that is no UTF-8, and brackets without end.
 _UNREADABLE = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -97,7 +100,7 @@ class Generated(_Data, frozen=True, tag="generated", tag_field="from"):
         bytes: How many random bytes it is made of; it is written in URL-safe base64.
     """
 
-    bytes: int = 32
+    bytes: Annotated[int, msgspec.Meta(ge=16, le=1024)] = 32
 
 
 class ScramVerifier(_Data, frozen=True, tag="scram-sha-256", tag_field="from"):
@@ -219,6 +222,28 @@ class Destruction(_Data, frozen=True):
     absent: list[Gone]
 
 
+class BackupJobs(_Data, frozen=True):
+    """The Jobs that back the database up and bring it back: run when somebody asks for it, and by no deploy.
+
+    Attributes:
+        take: Takes a backup.
+        list: Writes what there is: in the log of the container ``files`` the objects in the bucket, in that of
+            ``kept`` the databases that restores kept, as JSON objects, one a line.
+        restore: Restores a backup beside the database, verifies it and swaps the two. Its log ends with a JSON object:
+            ``restored``, and as ``kept`` the name that what was there before has now, or null.
+        restore_variable: The environment variable of ``restore`` whose value is set to the backup's name.
+        discard: Drops a database that a restore kept.
+        discard_variable: The environment variable of ``discard`` whose value is set to the database's name.
+    """
+
+    take: Manifest
+    list: Manifest
+    restore: Manifest
+    restore_variable: str
+    discard: Manifest
+    discard_variable: str
+
+
 class EnvironmentVariables(_Data, frozen=True):
     """A ConfigMap's promise to the site's code: keys that must be there.
 
@@ -290,6 +315,7 @@ class Bundle(_Data, frozen=True, omit_defaults=True, kw_only=True, tag=FORMAT, t
         outputs: What a deploy reports and records (``webUrl``, ``databaseName``, …).
         contract: What the site's code relies on.
         destruction: How a preview is removed; other environments have none and are never destroyed.
+        backup: How its database is backed up and brought back, where it is.
         hash: ``sha256:`` and 64 hex digits over the canonical JSON of all of the above.
     """
 
@@ -304,6 +330,7 @@ class Bundle(_Data, frozen=True, omit_defaults=True, kw_only=True, tag=FORMAT, t
     outputs: dict[str, str]
     contract: Contract
     destruction: Destruction | None = None
+    backup: BackupJobs | None = None
     hash: str = ""
 
     def __post_init__(self) -> None:
@@ -353,7 +380,10 @@ class Site(Protocol):
 
 def content_hash(bundle: Bundle) -> str:
     """Gives ``sha256:`` and the hex digest of the bundle's canonical JSON: sorted keys, without ``hash`` itself."""
-    data = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"} | {"format": FORMAT}
+    fields = {name: getattr(bundle, name) for name in Bundle.__struct_fields__ if name != "hash"}
+    # What the format has got since it was first written counts where it is used: what has none keeps its hash.
+    data = {name: value for name, value in fields.items() if name not in _LATER or value is not None}
+    data |= {"format": FORMAT}
     return f"sha256:{hashlib.sha256(msgspec.json.encode(data, order='sorted')).hexdigest()}"
 
 

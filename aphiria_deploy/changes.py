@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from aphiria_deploy.bundle import Manifest
-from aphiria_deploy.kube import FIELD_MANAGER
 from aphiria_deploy.masked import MASK
 
 # What the server writes: it differs between any two answers, or is not what was asked for.
@@ -41,27 +40,6 @@ def field_changes(live: Manifest, would_be: Manifest) -> tuple[FieldChange, ...]
     secret = live.get("kind") == "Secret"
     found = _differences(_asked_for(live), _asked_for(would_be), "")
     return tuple(_masked(change) if secret and change.path.startswith("data") else change for change in found)
-
-
-def owned_fields(item: Mapping[str, Any]) -> Any:
-    """Gives the fields that are ours, as the server writes them down; None where none is."""
-    return next(
-        (
-            entry.get("fieldsV1")
-            for entry in item["metadata"].get("managedFields") or ()
-            if entry.get("manager") == FIELD_MANAGER
-            and entry.get("operation") == "Apply"
-            and not entry.get("subresource")
-        ),
-        None,
-    )
-
-
-def managers(item: Mapping[str, Any]) -> set[str]:
-    """Gives the names of those who own fields of an object, its status aside."""
-    entries = item["metadata"].get("managedFields") or ()
-    # A replica count that was set through the subresource "scale" is a field like any other.
-    return {entry.get("manager", "") for entry in entries if entry.get("subresource") != "status"}
 
 
 def _asked_for(item: Manifest) -> dict[str, Any]:

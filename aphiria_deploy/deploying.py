@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from importlib.metadata import version as installed_version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, SecretSpec
-from aphiria_deploy.diagnosis import Diagnosis
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError, Errors
-from aphiria_deploy.execute import Executor
-from aphiria_deploy.kube import Cancellation, Client, Deadline
-from aphiria_deploy.lease import Holder, Lease, author, held
+from aphiria_deploy.kube import Cancellation, Client, Deadline, both
 from aphiria_deploy.plan import Circumstances, Plan, PlanError, plan, to_be_tried
 from aphiria_deploy.progress import Phases, Progress
+from aphiria_deploy.readiness import judge
 from aphiria_deploy.releases import KEPT_JOBS, Release, Result
 from aphiria_deploy.secrets import VERSION, MadeSecret, SecretInputs, SecretRef, make_secrets
 from aphiria_deploy.settle import hidden_values
 from aphiria_deploy.state import SECRET, Remembered, State
 from aphiria_deploy.survey import Sought, secret_refs, survey, tried
-from aphiria_deploy.waiting import NotReadyError, Waiter
 from aphiria_deploy.wanted import needed_identities, wanted
+
+if TYPE_CHECKING:
+    from aphiria_deploy.diagnosis import Diagnosis
+    from aphiria_deploy.execute import Executor
+    from aphiria_deploy.lease import Lease
 
 _RECORD_SECONDS = 15.0
 """How long the end of a deploy may take to be written down, after its own time is over."""
@@ -95,6 +96,10 @@ class Report:
     @property
     def diagnosis(self) -> Diagnosis | None:
         """Why an object did not become ready, where that is why it failed."""
+        if self.error is None:
+            return None
+        from aphiria_deploy.waiting import NotReadyError
+
         return self.error.diagnosis if isinstance(self.error, NotReadyError) else None
 
 
@@ -152,6 +157,12 @@ class _Deploy:
             return self._unchanged(planned)
         if not self._request.approve(planned.plan):
             return self._report("refused", planned, revision=None)
+        return self._under_lease(planned)
+
+    def _under_lease(self, planned: _Planned) -> Report:
+        from aphiria_deploy.execute import Executor
+        from aphiria_deploy.lease import Holder, held
+
         for made in planned.marker.manifests() if planned.marker else ():
             self._client.apply(made, self._deadline)
         holder = Holder("rollback" if self._request.rollback_of else "deploy")
@@ -175,12 +186,17 @@ class _Deploy:
 
     def _plan(self) -> _Planned:
         bundle, name = self._bundle, self._environment.name
-        found, uid = marker.find(self._client, self._deadline)
-        known = self._state.of(name, self._deadline)
+        marked, recorded = both(
+            lambda: marker.find(self._client, self._deadline),
+            lambda: self._state.of(name, self._deadline),
+            self._deadline.cancellation,
+        )
+        found, uid = marked.get()
         access = self._client.access
         to_write = marker.require(
             found, uid, site=bundle.site, stack=self._environment.stack, where=f"{access.where} ({access.url})"
         )
+        known = recorded.get()
         releases = known.bundles_since_current()
         former = [release.bundle for release in releases]
         parent = known.as_parent()
@@ -233,6 +249,10 @@ class _Deploy:
         live = [step.live for step in planned.plan.steps if step.live and step.awaited]
         newest = planned.remembered.newest
         revision = newest.revision if newest else None
+        if all(judge(item).ok for item in live):
+            return self._report("unchanged", planned, revision=revision)
+        from aphiria_deploy.waiting import NotReadyError, Waiter
+
         try:
             Waiter(self._client, self._progress, self._deadline, self._hidden(planned)).until_ready(live)
         except (NotReadyError, CancelledError) as error:
@@ -270,6 +290,10 @@ class _Deploy:
                 self._request.verify(self._client, self._bundle, self._deadline, self._progress)
 
     def _release(self, planned: _Planned) -> Release:
+        from importlib.metadata import version
+
+        from aphiria_deploy.lease import author
+
         recorded = [job for release in planned.remembered.bundles_since_current() for job in release.jobs]
         return Release(
             revision=planned.revision,
@@ -277,7 +301,7 @@ class _Deploy:
             bundle=self._bundle,
             started=self._client.now(),
             author=author(),
-            tool=installed_version("aphiria-deploy"),
+            tool=version("aphiria-deploy"),
             commit=self._request.commit,
             rollback_of=self._request.rollback_of,
             secrets={f"{made.ref.namespace}/{made.ref.name}": made.version for made in planned.secrets},

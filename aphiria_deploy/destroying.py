@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import msgspec
 
 from aphiria_deploy import marker
-from aphiria_deploy.applyset import PART_OF, as_member
+from aphiria_deploy.applyset import PART_OF, Parent, as_member
 from aphiria_deploy.bundle import Bundle, Destruction, EnvironmentKind, Manifest
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import AphiriaDeployError, InputError
@@ -79,12 +79,14 @@ class Request:
     Attributes:
         environment: Its name.
         bundle: What to go by where nothing is recorded in the cluster.
+        jobs: The Jobs that drop the database, where not those of the bundle: an account may run those of today alone.
         timeout: Seconds that all of it may take.
         wait_for_lock: Seconds to wait for another run to end.
     """
 
     environment: str
     bundle: Bundle | None = None
+    jobs: Sequence[Manifest] | None = None
     timeout: float = 300.0
     wait_for_lock: float = 0.0
 
@@ -138,6 +140,8 @@ class _Destroy:
         where = f"{self._client.access.where} ({self._client.access.url})"
         marker.require(found, uid, site=bundle.site, stack=bundle.environment.stack, where=where)
         destruction = _require_preview(bundle, self._name)
+        if self._request.jobs is not None:
+            destruction = msgspec.structs.replace(destruction, jobs=list(self._request.jobs))
         _require_ours(namespace, bundle)
         with held(
             self._client,
@@ -205,7 +209,7 @@ class _Destroy:
             manifests=[item for item in destruction.jobs if item["metadata"].get("namespace") != own],
             secrets=secrets,
             identities=[],
-            parent=known.as_parent(),
+            parent=_outside_of(known.as_parent(), bundles, own),
             former=[_outside(one, own) for one in bundles],
         )
         live = survey(self._client, sought, self._deadline)
@@ -298,6 +302,17 @@ def _outside(bundle: Bundle, own: str) -> Bundle:
         for file in bundle.files
     ]
     return msgspec.structs.replace(bundle, files=files, hash="")
+
+
+def _outside_of(parent: Parent, bundles: Sequence[Bundle], own: str) -> Parent:
+    """The parent without the kinds that bundles have in the namespace alone.
+
+    Where another one is that the parent names is not known, so it is looked for; these are nowhere else, and the
+    account of a preview may not even ask.
+    """
+    items = [item for bundle in bundles for item in bundle.manifests]
+    inside = {GroupKind.of(item) for item in items} - {GroupKind.of(item) for item in items if _is_outside(item, own)}
+    return replace(parent, group_kinds=parent.group_kinds - inside)
 
 
 def _is_outside(item: Manifest, own: str) -> bool:

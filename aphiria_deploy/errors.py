@@ -12,7 +12,10 @@
     │   ├── stacks.StackSettingsError       a stack's configuration cannot be used
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
-    │   └── ImageContentError               what is there is no image that runs, or not of the approved commit
+    │   ├── ImageContentError               what is there is no image that runs, or not of the approved commit
+    │   ├── github.PolicyError              a preview's bundle holds what a preview may not hold
+    │   ├── github.ApprovalError            it is not what was approved, or nobody may approve it
+    │   └── github.PromotionError           what ran in a preview cannot be brought to production
     ├── UnavailableError                    exit code 5: what is needed is not available now
     │   ├── ClusterUnavailableError         the cluster's API server does not answer, or is overloaded
     │   │   └── OutcomeUnknownError         a write was cut: it may have happened
@@ -22,7 +25,12 @@
     │   ├── RegistryContentError            the registry's answer is not what it says it is
     │   ├── stacks.NoPulumiError            Pulumi is not on this machine
     │   ├── stacks.NotLoggedInError         Pulumi, or the provider, asks for a login
-    │   └── stacks.StackLockedError         another run works on the stack, or has left its lock
+    │   ├── stacks.StackLockedError         another run works on the stack, or has left its lock
+    │   ├── github.GitHubUnavailableError   GitHub does not answer in time, or asks to be left alone for longer
+    │   │   └── GitHubOutcomeUnknownError   a write was cut: it may have happened
+    │   ├── github.GitHubAccessError        GitHub does not take the token, or it may not do it
+    │   ├── github.GitHubContentError       GitHub's answer is not what its API is described to give
+    │   └── github.DoubtError               what is known is not enough to destroy anything by
     ├── joining.AddressChangesError         the Gateway's address does not stay
     ├── stacks.StackFailedError             the program or a provider refused; what was done stays
     ├── releases.ReleaseError               a release cannot be recorded, or what is recorded cannot be read
@@ -51,6 +59,12 @@
     │   ├── GoneError                       410: the resource version is too old
     │   ├── InvalidError                    422: a value is not valid, or a field is immutable
     │   └── ServerError                     500: the API server failed, or a webhook that it asks
+    ├── github.GitHubRefusedError           GitHub refused a request
+    │   ├── GitHubNotFoundError             404, 410
+    │   ├── GitHubConflictError             409
+    │   └── GitHubInvalidError              422
+    ├── github.EngineError                  the deploy engine ended without its report
+    ├── github.PushError                    an image could not be pushed
     └── CombinedError                       several of them, told together
 """
 

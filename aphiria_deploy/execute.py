@@ -71,7 +71,7 @@ class Executor:
             delete(self._client, replaced, self._progress, self._deadline)
         since = self._client.now()
         calls: list[Callable[[], Manifest | None]] = [partial(self._one, step) for step in wave.steps]
-        outcomes = concurrently(calls, self._deadline.cancellation, all_of_them=False)
+        outcomes = concurrently(calls, self._deadline.cancellation, workers=self._client.width, all_of_them=False)
         applied = [outcome.get() for outcome in outcomes]
         awaited = [item for step, item in zip(wave.steps, applied, strict=True) if step.awaited and item]
         self._waiter.until_ready(awaited, since)

@@ -9,7 +9,7 @@ from typing import Any
 
 from aphiria_deploy.applyset import PART_OF, Parent, Pruning, select_for_pruning
 from aphiria_deploy.bundle import Manifest
-from aphiria_deploy.changes import FieldChange, field_changes, managers, owned_fields
+from aphiria_deploy.changes import FieldChange, field_changes
 from aphiria_deploy.errors import (
     AphiriaDeployError,
     ConflictError,
@@ -28,13 +28,10 @@ from aphiria_deploy.jobs import (
     template_difference,
 )
 from aphiria_deploy.kube import FIELD_MANAGER, Outcome
+from aphiria_deploy.managed_fields import as_adopted, by_hand, comparable, managers, owned_fields
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.releases import ENVIRONMENT, SITE
 from aphiria_deploy.wanted import Wanted
-
-BY_HAND = ("kubectl", "before-first-apply")
-"""What the names of the field managers begin with that a person's commands leave behind."""
-
 
 _NOT_THERE: Manifest = {"metadata": {}}
 
@@ -184,6 +181,8 @@ def to_be_tried(wanted: Wanted, live: Live, circumstances: Circumstances) -> lis
         for manifest in wanted.manifests
         if ObjectKey.of(manifest) not in wanted.secrets
         and (not (namespace := manifest["metadata"].get("namespace")) or namespace in live.namespaces)
+        # Whoever has rights in a namespace alone has none to try to make it.
+        and (manifest["kind"] != "Namespace" or manifest["metadata"]["name"] in live.namespaces)
         and not is_going(live.objects.get(ObjectKey.of(manifest)) or _NOT_THERE)
         and not (is_job(manifest) and _without_asking(manifest, jobs, live, circumstances))
     ]
@@ -282,8 +281,8 @@ class _Planner:
         would_be = outcome.get()
         if live is None:
             return Step(key, Action.CREATE, manifest)
-        changes = field_changes(live, would_be)
         adopts = not is_ours(live)
+        changes = field_changes(live, as_adopted(live, would_be) if adopts else would_be)
         same = not changes and owned_fields(live) == owned_fields(would_be)
         return Step(
             key,
@@ -298,12 +297,12 @@ class _Planner:
 
     def _set_back(self, live: Manifest) -> bool:
         """Whether fields may be taken from others: what a person's commands changed in an object that is ours."""
-        return self._circumstances.take_over or bool(_by_hand(live))
+        return self._circumstances.take_over or bool(by_hand(live))
 
     def _why(self, live: Manifest, changes: Sequence[FieldChange], *, adopts: bool) -> str:
         if adopts:
             return f"taken over from {', '.join(sorted(filter(None, managers(live)))) or 'nobody'}"
-        if changes and (hands := _by_hand(live)):
+        if changes and (hands := by_hand(live)):
             return f"edited with {', '.join(sorted(hands))}: set back"
         return ""
 
@@ -363,7 +362,7 @@ def secret_step(manifest: Manifest, live: Manifest | None) -> Step:
     key = ObjectKey.of(manifest)
     if live is None:
         return Step(key, Action.CREATE, manifest)
-    changes = field_changes(_only_ours(live, manifest), manifest)
+    changes = field_changes(comparable(live, manifest), manifest)
     adopts = not is_ours(live)
     action = Action.UPDATE if changes or adopts else Action.NOTHING
     return Step(key, action, manifest, live, force=True, adopts=adopts, changes=changes)
@@ -389,31 +388,6 @@ def _template_changes(live: Manifest, would_be: Manifest) -> bool:
 
 def _is_member(item: Manifest, set_id: str) -> bool:
     return (item["metadata"].get("labels") or {}).get(PART_OF) == set_id
-
-
-def _by_hand(live: Manifest) -> set[str]:
-    return {name for name in managers(live) if name.startswith(BY_HAND)}
-
-
-def _only_ours(live: Manifest, manifest: Manifest) -> Manifest:
-    """What a live Secret has of what is asked for: labels and annotations of others are theirs."""
-    metadata = {
-        key: {name: value for name, value in (live["metadata"].get(key) or {}).items() if name in wanted}
-        if isinstance(wanted, dict)
-        else live["metadata"].get(key)
-        for key, wanted in manifest["metadata"].items()
-    }
-    data = {
-        key: value
-        for key, value in (live.get("data") or {}).items()
-        if key in _owned_data(live) | manifest["data"].keys()
-    }
-    return {**{key: live.get(key) for key in manifest}, "metadata": metadata, "data": data}
-
-
-def _owned_data(live: Manifest) -> set[str]:
-    fields = (owned_fields(live) or {}).get("f:data") or {}
-    return {name.removeprefix("f:") for name in fields if name.startswith("f:")}
 
 
 def counts(plan: Plan) -> dict[str, int]:

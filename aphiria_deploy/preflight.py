@@ -12,8 +12,13 @@ def check_bundle(bundle: Bundle) -> checks.Report:
 
 
 def checked_manifests(bundle: Bundle) -> list[Manifest]:
-    """Gives what the rules see of a bundle: its manifests, and the Jobs that remove it."""
-    return [*bundle.manifests, *(bundle.destruction.jobs if bundle.destruction else ())]
+    """Gives what the rules see of a bundle: its manifests, and the Jobs that remove it or back it up."""
+    backup = bundle.backup
+    return [
+        *bundle.manifests,
+        *(bundle.destruction.jobs if bundle.destruction else ()),
+        *((backup.take, backup.list, backup.restore, backup.discard) if backup else ()),
+    ]
 
 
 def context_of(bundle: Bundle) -> checks.Context:

@@ -13,8 +13,9 @@ from aphiria_deploy.applyset import PART_OF, Parent
 from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
 from aphiria_deploy.errors import ConflictError, InputError, NotFoundError, UnknownKindError
 from aphiria_deploy.kube import Client, Deadline, Kind, Outcome, Ref, concurrently
+from aphiria_deploy.managed_fields import BY_HAND
 from aphiria_deploy.objects import GroupKind, ObjectKey
-from aphiria_deploy.plan import BY_HAND, Live, is_going, is_ours
+from aphiria_deploy.plan import Live, is_going, is_ours
 from aphiria_deploy.secrets import SecretRef
 
 _SECRET = Kind("v1", "Secret")
@@ -103,7 +104,7 @@ class _Reader:
 
     def all(self) -> dict[ObjectKey, Manifest]:
         """What there is."""
-        outcomes = concurrently(self._readings, self._deadline.cancellation)
+        outcomes = concurrently(self._readings, self._deadline.cancellation, workers=self._client.width)
         return {ObjectKey.of(item): item for outcome in outcomes for item in outcome.get()}
 
 
@@ -134,7 +135,7 @@ def tried(
         take_over: Whether fields of others are taken over.
     """
     calls = [partial(_tried, client, item, live, deadline, take_over=take_over) for item in manifests]
-    outcomes = concurrently(calls, deadline.cancellation)
+    outcomes = concurrently(calls, deadline.cancellation, workers=client.width)
     return {ObjectKey.of(item): outcome for item, outcome in zip(manifests, outcomes, strict=True)}
 
 

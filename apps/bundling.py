@@ -7,6 +7,7 @@ from itertools import groupby
 
 from aphiria_deploy.bundle import (
     ApiUrl,
+    BackupJobs,
     Bundle,
     Check,
     Constant,
@@ -33,7 +34,16 @@ from aphiria_deploy.preflight import checked_manifests, context_of
 from apps import definition, environment_variables
 from apps.environments import SITE, Hosting, Values, values_of
 from apps.images import REGISTRY, settle
-from constructs_lib import App, Chart, ImageRef, drop_job, manifests, require_preflight
+from constructs_lib import (
+    App,
+    Chart,
+    DatabaseBackupProps,
+    ImageRef,
+    backup_jobs,
+    drop_job,
+    manifests,
+    require_preflight,
+)
 from constructs_lib.gateway_ref import Protocol
 from constructs_lib.preview_access import TEMPLATE
 from constructs_lib.preview_policies import ACCOUNTS
@@ -89,6 +99,7 @@ def make_bundle(environment: str, given_images: Mapping[str, str]) -> Bundle:
         outputs=_outputs(values, images),
         contract=_contract(values),
         destruction=destruction,
+        backup=_backup_jobs(objects.backup) if objects.backup else None,
     )
     require_preflight(chart, checked_manifests(bundle), context_of(bundle))
     return bundle
@@ -157,6 +168,18 @@ def _secrets(values: Values) -> list[SecretSpec]:
             )
         )
     return secrets
+
+
+def _backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
+    jobs = backup_jobs(props)
+    return BackupJobs(
+        take=jobs.take,
+        list=jobs.list,
+        restore=jobs.restore,
+        restore_variable=jobs.BACKUP_NAME,
+        discard=jobs.discard,
+        discard_variable=jobs.KEPT_DATABASE,
+    )
 
 
 def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Manifest]:

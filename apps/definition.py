@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from aphiria_deploy.bundle import EnvironmentKind
 from apps import environment_variables
-from apps.environments import SITE, Hosting, Values, values_of
+from apps.environments import SITE, Backup, Hosting, Values, values_of
 from constructs_lib import (
     Acme,
     Api,
@@ -95,10 +95,12 @@ class SiteObjects:
     Attributes:
         gateway: The Gateway that the routes attach to.
         database_job: What makes the database, where the environment has one.
+        backup: How it is backed up, where it is.
     """
 
     gateway: GatewayRef
-    database_job: DatabaseJobProps | None
+    database_job: DatabaseJobProps | None = None
+    backup: DatabaseBackupProps | None = None
 
 
 def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteObjects:
@@ -119,7 +121,7 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
     if values.kind is EnvironmentKind.PREVIEW_BASE:
         _add_preview_access(chart, values, gateway, images)
     if not values.hosting or not values.database:
-        return SiteObjects(gateway, None)
+        return SiteObjects(gateway)
 
     database_job = _database_job(values, values.database, images, server)
     created = DatabaseJob(chart, "database-job", database_job)
@@ -196,9 +198,10 @@ def build(chart: Chart, values: Values, images: Mapping[str, ImageRef]) -> SiteO
     )
     _add_route(chart, values.hosting, placement, gateway, host=values.hosting.web, service=web.service)
     _add_route(chart, values.hosting, placement, gateway, host=values.hosting.api, service=api.service)
-    if values.backup:
-        _add_backup(chart, values, values.database, images)
-    return SiteObjects(gateway, database_job)
+    backup = _backup(values, values.backup, database_job, images) if values.backup else None
+    if backup:
+        DatabaseBackup(chart, "backup", backup)
+    return SiteObjects(gateway, database_job, backup)
 
 
 def _placement(values: Values, namespace: str) -> Placement:
@@ -311,28 +314,26 @@ def _add_route(
     )
 
 
-def _add_backup(chart: Chart, values: Values, database: DatabaseName, images: Mapping[str, ImageRef]) -> None:
-    assert values.backup  # noqa: S101 - the caller's condition
-    DatabaseBackup(
-        chart,
-        "backup",
-        DatabaseBackupProps(
-            placement=_placement(values, SERVER.namespace),
-            server=SERVER,
-            database=database,
-            bucket=Bucket(
-                name=values.backup.bucket,
-                endpoint=values.backup.endpoint,
-                region=values.backup.region,
-                provider="DigitalOcean",
-                access_key_id=BACKUP_KEY_ID,
-                secret_access_key=BACKUP_KEY,
-            ),
-            image=images["postgresql"],
-            upload_image=images["rclone"],
-            schedule=CronSchedule("0 2 * * *"),
-            retention_days=values.backup.retention_days,
-            resources=values.backup.resources,
-            upload_resources=values.backup.resources,
+def _backup(
+    values: Values, backup: Backup, database: DatabaseJobProps, images: Mapping[str, ImageRef]
+) -> DatabaseBackupProps:
+    return DatabaseBackupProps(
+        placement=_placement(values, SERVER.namespace),
+        server=SERVER,
+        database=database.database,
+        role=database.role,
+        bucket=Bucket(
+            name=backup.bucket,
+            endpoint=backup.endpoint,
+            region=backup.region,
+            provider="DigitalOcean",
+            access_key_id=BACKUP_KEY_ID,
+            secret_access_key=BACKUP_KEY,
         ),
+        image=images["postgresql"],
+        upload_image=images["rclone"],
+        schedule=CronSchedule("0 2 * * *"),
+        retention_days=backup.retention_days,
+        resources=backup.resources,
+        upload_resources=backup.resources,
     )

@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from constructs_lib.api import Api as Api
     from constructs_lib.api import ApiProps as ApiProps
     from constructs_lib.api import ApiResources as ApiResources
+    from constructs_lib.backup import BackupJobs as BackupJobs
     from constructs_lib.backup import Bucket as Bucket
     from constructs_lib.backup import DatabaseBackup as DatabaseBackup
     from constructs_lib.backup import DatabaseBackupProps as DatabaseBackupProps
+    from constructs_lib.backup import backup_jobs as backup_jobs
     from constructs_lib.database import Database as Database
     from constructs_lib.database import DatabaseConnection as DatabaseConnection
     from constructs_lib.database import DatabaseProps as DatabaseProps
@@ -78,7 +80,13 @@ if TYPE_CHECKING:
 _MODULES = {
     "_k8s": ("App", "Chart", "Construct", "Manifest", "Phase", "manifests"),
     "api": ("Api", "ApiProps", "ApiResources"),
-    "backup": ("Bucket", "DatabaseBackup", "DatabaseBackupProps"),
+    "backup": (
+        "BackupJobs",
+        "Bucket",
+        "DatabaseBackup",
+        "DatabaseBackupProps",
+        "backup_jobs",
+    ),
     "database": ("Database", "DatabaseConnection", "DatabaseProps", "DatabaseServer"),
     "database_job": ("DatabaseJob", "DatabaseJobProps", "drop_job"),
     "env_vars": ("EnvVars", "EnvVarsProps"),

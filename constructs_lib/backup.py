@@ -1,36 +1,24 @@
-"""The backup of a PostgreSQL server to an S3-compatible bucket."""
+"""The backup of a PostgreSQL database to an S3-compatible bucket, and what brings it back."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
+from constructs_lib import backup_scripts as scripts
+from constructs_lib import restore_scripts
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.database import DatabaseServer
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
+from constructs_lib.job import JobClass, job
 from constructs_lib.placement import Placement
 from constructs_lib.pod import PodOptions, User, Volume, container, env_list, pod_spec
 from constructs_lib.values import CronSchedule, DatabaseName, ImageRef, Name, Quantity, Resources, SecretKey
 
-_FOLDER = "/backup"
 _COMPONENT = "database"
-
-# The roles are not in a database's dump. Their passwords are left out: the database's Job sets them again.
-_DUMP = f"""\
-set -eu
-stem="{_FOLDER}/$(date -u +%Y/%m/%d/%H%M%SZ)-$PGDATABASE"
-mkdir -p "$(dirname "$stem")"
-pg_dumpall --no-password --roles-only --no-role-passwords --file "$stem.roles.sql"
-pg_dump --no-password -Fc --file "$stem.dump"
-"""
-
-# What is too old goes only after the new one is there, whole: so the newest is never among it.
-_UPLOAD = f"""\
-set -eu
-rclone copy --checksum {_FOLDER} "backup:$BACKUP_BUCKET/$BACKUP_PREFIX"
-rclone check --one-way {_FOLDER} "backup:$BACKUP_BUCKET/$BACKUP_PREFIX"
-rclone delete --min-age "${{BACKUP_RETENTION_DAYS}}d" "backup:$BACKUP_BUCKET/$BACKUP_PREFIX"
-"""
+_DAY = 86_400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,9 +52,10 @@ class DatabaseBackupProps:
         placement: Where it runs: beside the server.
         server: The server.
         database: The database.
+        role: The role that owns it, also after a restore.
         bucket: Where it goes.
-        image: An image with ``pg_dump`` of the server's version.
-        upload_image: An image with ``sh`` and ``rclone``.
+        image: An image of Alpine's with PostgreSQL's clients, of the server's version.
+        upload_image: An image of Alpine's with ``rclone``.
         schedule: When.
         retention_days: Backups that are older are deleted, never the newest.
         scratch: How large a dump may become on the node.
@@ -84,6 +73,7 @@ class DatabaseBackupProps:
     placement: Placement
     server: DatabaseServer
     database: DatabaseName
+    role: DatabaseName
     bucket: Bucket
     image: ImageRef
     upload_image: ImageRef
@@ -106,6 +96,11 @@ class DatabaseBackupProps:
         # The controller appends the minute of each run: https://kubernetes.io/docs/concepts/workloads/controllers/cron-jobs/
         if len(self.name) > 52:
             problems.append(f"name: found {len(self.name)} characters, expected at most 52")
+        if len(str(self.database)) > restore_scripts.LONGEST_NAME:
+            problems.append(
+                f"database: found {len(str(self.database))} characters, expected at most "
+                f"{restore_scripts.LONGEST_NAME}: a restore makes another one of its name beside it"
+            )
         if self.server.namespace != self.placement.namespace:
             problems.append(
                 f"placement.namespace: found {self.placement.namespace!r}, expected the server's, "
@@ -123,70 +118,17 @@ class DatabaseBackup(Manifest):
     """A CronJob that dumps a database and its roles, uploads both, checks the upload and removes what is too old."""
 
     def __init__(self, scope: Construct, id: str, props: DatabaseBackupProps) -> None:  # noqa: A002 - cdk8s's name
-        placement = props.placement
-        volumes = [
-            Volume(name="backup", mount_path=_FOLDER, source={"emptyDir": {"sizeLimit": str(props.scratch)}}),
-            Volume(name="tmp", mount_path="/tmp"),  # noqa: S108 - a path in the container
-        ]
-        dump = container(
-            "dump",
-            props.image,
-            props.user,
-            resources=props.resources,
-            command=["sh", "-c", _DUMP],
-            env=env_list(
-                {
-                    "PGHOST": props.server.host,
-                    "PGPORT": str(props.server.port),
-                    "PGDATABASE": str(props.database),
-                    "PGUSER": props.server.admin_username,
-                    "PGPASSWORD": props.server.admin_password,
-                    "PGCONNECT_TIMEOUT": "10",
-                }
-            ),
-            volumes=volumes,
-        )
-        bucket = props.bucket
-        upload = container(
-            "upload",
-            props.upload_image,
-            props.user,
-            resources=props.upload_resources,
-            command=["sh", "-c", _UPLOAD],
-            # rclone takes a remote's whole configuration from variables: https://rclone.org/docs/#environment-variables
-            env=env_list(
-                {
-                    "RCLONE_CONFIG": "/tmp/rclone.conf",  # noqa: S108 - a path in the container
-                    "RCLONE_CONFIG_BACKUP_TYPE": "s3",
-                    "RCLONE_CONFIG_BACKUP_PROVIDER": bucket.provider,
-                    "RCLONE_CONFIG_BACKUP_ENDPOINT": bucket.endpoint,
-                    "RCLONE_CONFIG_BACKUP_REGION": bucket.region,
-                    "RCLONE_CONFIG_BACKUP_ACCESS_KEY_ID": bucket.access_key_id,
-                    "RCLONE_CONFIG_BACKUP_SECRET_ACCESS_KEY": bucket.secret_access_key,
-                    "RCLONE_CONFIG_BACKUP_NO_CHECK_BUCKET": "true",
-                    "BACKUP_BUCKET": bucket.name,
-                    "BACKUP_PREFIX": bucket.prefix,
-                    "BACKUP_RETENTION_DAYS": str(props.retention_days),
-                }
-            ),
-            volumes=volumes,
-        )
-        pod = pod_spec(
-            [upload],
-            init_containers=[dump],
-            volumes=volumes,
-            options=props.options,
-            restart_policy="Never",
-            group=props.user.gid,
-        )
-        template = {"metadata": {"labels": placement.object_labels(props.name, _COMPONENT)}, "spec": pod}
+        template = {
+            "metadata": {"labels": props.placement.object_labels(props.name, _COMPONENT)},
+            "spec": _backup_pod(props),
+        }
         super().__init__(
             scope,
             id,
             {
                 "apiVersion": "batch/v1",
                 "kind": "CronJob",
-                "metadata": placement.metadata(props.name, app=props.name, component=_COMPONENT),
+                "metadata": props.placement.metadata(props.name, app=props.name, component=_COMPONENT),
                 "spec": {
                     "schedule": str(props.schedule),
                     "concurrencyPolicy": "Forbid",
@@ -199,3 +141,154 @@ class DatabaseBackup(Manifest):
                 },
             },
         )
+
+
+@dataclass(frozen=True)
+class BackupJobs:
+    """The Jobs that somebody asks for: they are no part of a set.
+
+    Attributes:
+        take: Takes a backup, as the CronJob does.
+        list: Writes a JSON object a line: in the log of ``files`` what is in the bucket, as ``rclone lsjson`` has it,
+            in that of ``kept`` the databases that restores kept, with ``database`` and ``bytes``.
+        restore: Restores the backup that its variable :attr:`BACKUP_NAME` names, and ends with a JSON object: the
+            database ``restored``, and what was there before, ``kept``.
+        discard: Drops the database that its variable :attr:`KEPT_DATABASE` names, which a restore kept.
+    """
+
+    take: dict[str, Any]
+    list: dict[str, Any]
+    restore: dict[str, Any]
+    discard: dict[str, Any]
+
+    BACKUP_NAME: ClassVar[str] = "BACKUP_NAME"
+    """Whoever runs ``restore`` sets its value."""
+    KEPT_DATABASE: ClassVar[str] = "KEPT_DATABASE"
+    """Whoever runs ``discard`` sets its value."""
+
+
+def backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
+    """Gives the Jobs that take a backup, list all, restore one, and discard what a restore kept."""
+    database = {"DATABASE_NAME": str(props.database)}
+    kept = _with_psql(props, "kept", restore_scripts.LIST_KEPT, database)
+    discard = _with_psql(props, "discard", restore_scripts.DISCARD, {**database, BackupJobs.KEPT_DATABASE: ""})
+    download = _with_rclone(props, "download", restore_scripts.DOWNLOAD, {BackupJobs.BACKUP_NAME: ""})
+    restore = _with_psql(
+        props,
+        "restore",
+        restore_scripts.RESTORE,
+        {**database, "DATABASE_ROLE": str(props.role), BackupJobs.BACKUP_NAME: ""},
+        _volumes(props),
+    )
+    return BackupJobs(
+        take=_job(props, "take", _backup_pod(props)),
+        list=_job(props, "list", _pod(props, [kept], [_with_rclone(props, "files", scripts.LIST, {})])),
+        # A restore that failed is looked at, not repeated.
+        restore=_job(props, "restore", _pod(props, [restore], [download]), retries=0),
+        discard=_job(props, "discard", _pod(props, [discard], [])),
+    )
+
+
+def _job(props: DatabaseBackupProps, what: str, pod: Mapping[str, Any], *, retries: int = 2) -> dict[str, Any]:
+    name = f"{props.name}-{what}"
+    made = job(
+        props.placement,
+        prefix=name,
+        app=name,
+        component=_COMPONENT,
+        job_class=JobClass.ALWAYS,
+        pod=pod,
+        options=props.options,
+        deadline=props.deadline,
+        retries=retries,
+    )
+    # No set has it, so nothing prunes it.
+    made["spec"]["ttlSecondsAfterFinished"] = _DAY
+    return made
+
+
+def _backup_pod(props: DatabaseBackupProps) -> dict[str, Any]:
+    dump = _with_psql(props, "dump", scripts.DUMP, {"PGDATABASE": str(props.database)}, _volumes(props))
+    upload = _with_rclone(props, "upload", scripts.UPLOAD, {"BACKUP_RETENTION_DAYS": str(props.retention_days)})
+    return _pod(props, [upload], [dump])
+
+
+def _pod(
+    props: DatabaseBackupProps, containers: Sequence[Mapping[str, Any]], init_containers: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    parts = [*containers, *init_containers]
+    mounted = {mount["name"] for part in parts for mount in part.get("volumeMounts", ())}
+    return pod_spec(
+        containers,
+        init_containers=init_containers,
+        volumes=[volume for volume in _volumes(props) if volume.name in mounted],
+        options=props.options,
+        restart_policy="Never",
+        group=props.user.gid,
+    )
+
+
+def _volumes(props: DatabaseBackupProps) -> list[Volume]:
+    return [
+        Volume(name="backup", mount_path=scripts.FOLDER, source={"emptyDir": {"sizeLimit": str(props.scratch)}}),
+        Volume(name="tmp", mount_path="/tmp"),  # noqa: S108 - a path in the container
+    ]
+
+
+def _with_psql(
+    props: DatabaseBackupProps, name: str, script: str, variables: Mapping[str, str], volumes: Sequence[Volume] = ()
+) -> dict[str, Any]:
+    server = props.server
+    return container(
+        name,
+        props.image,
+        props.user,
+        resources=props.resources,
+        command=["sh", "-c", script],
+        env=env_list(
+            {
+                "PGHOST": server.host,
+                "PGPORT": str(server.port),
+                "PGDATABASE": "postgres",
+                "PGUSER": server.admin_username,
+                "PGPASSWORD": server.admin_password,
+                "PGCONNECT_TIMEOUT": "10",
+                **variables,
+            }
+        ),
+        volumes=volumes,
+    )
+
+
+def _with_rclone(props: DatabaseBackupProps, name: str, script: str, variables: Mapping[str, str]) -> dict[str, Any]:
+    bucket = props.bucket
+    return container(
+        name,
+        props.upload_image,
+        props.user,
+        resources=props.upload_resources,
+        command=["sh", "-c", script],
+        # rclone takes a remote's whole configuration from variables: https://rclone.org/docs/#environment-variables
+        env=env_list(
+            {
+                "RCLONE_CONFIG": "/tmp/rclone.conf",  # noqa: S108 - a path in the container
+                "RCLONE_CACHE_DIR": "/tmp/rclone",  # noqa: S108 - a path in the container
+                "RCLONE_CONFIG_BACKUP_TYPE": "s3",
+                "RCLONE_CONFIG_BACKUP_PROVIDER": bucket.provider,
+                "RCLONE_CONFIG_BACKUP_ENDPOINT": bucket.endpoint,
+                "RCLONE_CONFIG_BACKUP_REGION": bucket.region,
+                "RCLONE_CONFIG_BACKUP_ACCESS_KEY_ID": bucket.access_key_id,
+                "RCLONE_CONFIG_BACKUP_SECRET_ACCESS_KEY": bucket.secret_access_key,
+                "RCLONE_CONFIG_BACKUP_NO_CHECK_BUCKET": "true",
+                # A service that does not answer is told of within minutes.
+                "RCLONE_CONTIMEOUT": "15s",
+                "RCLONE_TIMEOUT": "60s",
+                "RCLONE_LOW_LEVEL_RETRIES": "3",
+                "BACKUP_BUCKET": bucket.name,
+                "BACKUP_PREFIX": bucket.prefix,
+                "BACKUP_DATABASE": str(props.database),
+                **variables,
+            }
+        ),
+        volumes=_volumes(props),
+    )

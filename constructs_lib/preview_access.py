@@ -39,6 +39,8 @@ _READ = ["get", "list", "watch"]
 _WRITE = [*_READ, "create", "patch", "delete"]
 _KEEP = ["get", "create", "patch", "delete"]
 """What it takes to apply one object whose name is known, and to delete it."""
+_KEEP_SECRET = [*_READ, "create", "patch", "delete"]
+"""With a name, ``list`` and ``watch`` are of the one object alone: that is how it is seen to be gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +133,7 @@ def account_objects(props: PreviewAccessProps) -> list[dict[str, Any]]:
         "apiGroups": [""],
         "resources": ["secrets"],
         "resourceNames": [props.database_job.verifier.secret],
-        "verbs": _KEEP,
+        "verbs": _KEEP_SECRET,
     }
     subject = _account(props.environment, ACCOUNTS)
     return [
@@ -143,10 +145,21 @@ def account_objects(props: PreviewAccessProps) -> list[dict[str, Any]]:
         },
         _role(_metadata(placement, home, beside), [secret]),
         _binding(_metadata(placement, home, beside), "Role", home, subject),
-        namespace_manifest(props.namespace),
+        _own_namespace(props),
         *([network_policy(placement, isolation)] if isolation else []),
         _binding(_metadata(placement, _PREVIEW, home), "ClusterRole", _PREVIEW, subject),
     ]
+
+
+def _own_namespace(props: PreviewAccessProps) -> dict[str, Any]:
+    """The preview's namespace with what the engine tells its own by, so that it can be destroyed before any deploy."""
+    manifest = namespace_manifest(props.namespace)
+    placement = props.namespace.placement
+    manifest["metadata"]["labels"] |= {
+        "deploy.aphiria.com/environment": placement.instance,
+        "deploy.aphiria.com/site": placement.part_of,
+    }
+    return manifest
 
 
 def _template(props: PreviewAccessProps, account: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -211,7 +224,7 @@ def _in_its_namespace(props: PreviewAccessProps) -> list[dict[str, Any]]:
         # A role that is bound in a namespace covers the Namespace itself.
         _rule("", "namespaces", ["get", "patch", "delete"]),
         _rule("", "configmaps resourcequotas services", _WRITE),
-        _rule("", "secrets", _KEEP, *props.secrets),
+        _rule("", "secrets", _KEEP_SECRET, *props.secrets),
         _rule("", "pods pods/log events", _READ),
         _rule("apps", "deployments", _WRITE),
         _rule("apps", "replicasets", _READ),

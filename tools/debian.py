@@ -40,6 +40,7 @@ REQUIREMENTS: Final = (
     Requirement("chromium", ("chromium",), "tests/runtime: a page that reads its configuration"),
     Requirement("wrk", ("wrk",), "tests/runtime: requests under load"),
     Requirement("etcd-server", ("etcd",), "tests/e2e: a real API server"),
+    Requirement("skopeo", ("skopeo",), "tests/aphiria_deploy/github: images that are pushed to a real registry"),
     Requirement("docker-registry", ("docker-registry",), "tests/aphiria_deploy: a real image registry"),
 )
 

@@ -11,6 +11,7 @@ from aphiria_deploy.bundle import Bundle, EnvironmentKind
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.registry import Login, inspect, resolve
 from aphiria_deploy.settle import plan_images, require_chosen_images, require_revision, settle_images
+from aphiria_deploy.shapes import require_shapes
 from aphiria_deploy.site import load_site, project_folder
 
 
@@ -21,10 +22,22 @@ def read_bundle(path: Path, environment: str) -> Bundle:
         InputError: It is not the environment's, or there are errors among the findings.
         BundleError: It is no bundle.
     """
+    found = read_unchecked(path, environment)
+    require_preflight(found)
+    return found
+
+
+def read_unchecked(path: Path, environment: str) -> Bundle:
+    """Reads a bundle from a file, of what is to be removed: whether it may be deployed is not asked.
+
+    Raises:
+        InputError: It is not the environment's.
+        BundleError: It is no bundle.
+    """
     found = bundles.read(path)
     if found.environment.name != environment:
         raise InputError(f"{path}: environment: found {found.environment.name}, expected {environment}")
-    require_preflight(found)
+    require_shapes(found, str(path))
     return found
 
 

@@ -9,7 +9,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aphiria_deploy.cluster_access import access_of
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Access, Deadline, load
 from aphiria_deploy.settle import read_outputs
@@ -91,6 +90,8 @@ def connect(where: Where, stack: Stack | None, *, local: bool = False) -> Access
             )
         return access
     if stack is not None and stack.outputs is not None:
+        from aphiria_deploy.cluster_access import access_of
+
         return access_of(stack.outputs, stack.label)
     raise InputError(
         "the cluster: found none named, expected --kubeconfig FILE, --context NAME, or --outputs FILE with a kubeconfig"

@@ -13,10 +13,11 @@ from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
 from aphiria_deploy.plan import Plan
+from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import Login, inspect
 from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
@@ -83,7 +84,7 @@ class _Taken:
 class _Settled:
     taken: _Taken
     inputs: SecretInputs = field(repr=False)
-    access: Access
+    client: Client
 
 
 def run(options: Options) -> Report:
@@ -108,11 +109,11 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
     Raises:
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
-    settled = _settle(options)
+    settled = _settle(options, lambda text, what: shown.note(f"{what}: the server warns: {text}"))
     bundle = settled.taken.bundle
     if bundle.sample_images:
         shown.note(f"samples stand for {', '.join(bundle.sample_images)}: nobody said which images to run")
-    with Client(settled.access, warn=lambda text, what: shown.note(f"{what}: the server warns: {text}")) as client:
+    with settled.client as client:
         request = Request(
             bundle=bundle,
             inputs=settled.inputs,
@@ -141,23 +142,23 @@ def make_secrets(options: Options) -> list[Made]:
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation):
         settled = _settle(replace(options, plan_only=True))
-        with Client(settled.access) as client:
+        with settled.client as client:
             deadline = Deadline.after(options.timeout, f"the Secrets of {options.environment}", cancellation)
             return apply_secrets(client, settled.taken.bundle, settled.inputs, deadline, cancellation)
 
 
-def _settle(options: Options) -> _Settled:
+def _settle(options: Options, warn: Callable[[str, str], None] | None = None) -> _Settled:
     """Takes the bundle and finds the cluster, which is probed meanwhile where the command line names it.
 
     Whatever is missing or wrong is told together.
     """
     is_named = options.where.is_named
     taking, probing = both(
-        lambda: _bundle(options), lambda: _probed(connect(options.where, None)) if is_named else None
+        lambda: _bundle(options), lambda: _probed(connect(options.where, None), warn) if is_named else None
     )
     errors = Errors()
     with errors.collected():
-        access = probing.get()
+        client = probing.get()
     with errors.collected():
         taken = taking.get()
         with errors.collected():
@@ -170,17 +171,21 @@ def _settle(options: Options) -> _Settled:
         if not is_named:
             with errors.collected():
                 local = taken.bundle.environment.stack is None
-                access = _probed(connect(options.where, taken.stack, local=local))
+                client = _probed(connect(options.where, taken.stack, local=local), warn)
     errors.raise_all()
-    assert access is not None  # noqa: S101 - else there was an error
-    return _Settled(taken, inputs, access)
+    assert client is not None  # noqa: S101 - else there was an error
+    return _Settled(taken, inputs, client)
 
 
-def _probed(access: Access) -> Access:
+def _probed(access: Access, warn: Callable[[str, str], None] | None) -> Client:
     """Sees that the cluster answers and takes the credential, before anything else is asked of it."""
-    with Client(access) as client:
+    client = Client(access, warn=warn)
+    try:
         client.probe(Deadline.after(_PROBE_SECONDS, f"the first answer of {access.url}"))
-    return access
+    except BaseException:
+        client.close()
+        raise
+    return client
 
 
 def _bundle(options: Options) -> _Taken:
@@ -201,14 +206,19 @@ def _taken(options: Options, bundle: Bundle) -> _Taken:
     return _Taken(bundle, Stack(options.where, bundle.environment.stack, options.known))
 
 
-def _verify(options: Options, taken: _Taken) -> Callable[..., None]:
-    from aphiria_deploy.verifying import verifier
-
+def _verify(options: Options, taken: _Taken) -> Verify:
     def digests(references: Sequence[str]) -> Mapping[str, Collection[str]]:
         found = inspect({ref: ref for ref in references}, taken.logins())
         return {name: content.digests for name, content in found.items()}
 
-    return verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+    def verify(client: Client, bundle: Bundle, deadline: Deadline, shown: Progress) -> None:
+        # Here, because a deploy that changes nothing asks nobody.
+        from aphiria_deploy.verifying import verifier
+
+        ask = verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
+        ask(client, bundle, deadline, shown)
+
+    return verify
 
 
 def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:

@@ -25,7 +25,7 @@ from aphiria_deploy.cli.options import (
     WaitForLock,
     Yes,
 )
-from aphiria_deploy.errors import CancelledError
+from aphiria_deploy.errors import CancelledError, InputError
 
 if TYPE_CHECKING:
     from aphiria_deploy.kube import Cancellation, Client, Deadline
@@ -85,6 +85,37 @@ def history(
     with _reading(kubeconfig, context, outputs) as (client, deadline):
         found = {"environment": name, "releases": inspecting.history(client, name, deadline)}
     _print(output, found, environment_text.history)
+
+
+def graph(
+    environment: EnvironmentName,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Where to write it; by default to stdout.")] = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", metavar="FILE", help="Draw this bundle, and ask no cluster.")
+    ] = None,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Draw an environment as SVG: hosts, routes, Services, what runs, and how it is."""
+    from aphiria_deploy.cli import bundling, inspecting
+    from aphiria_deploy.graph import picture
+
+    name = given.parse_environment(environment)
+    if bundle:
+        drawn = picture(bundling.read_bundle(bundle, name))
+    else:
+        with _reading(kubeconfig, context, outputs) as (client, deadline):
+            found = inspecting.recorded(client, name, deadline)
+            drawn = picture(found.bundle, inspecting.states(found))
+    if out is None:
+        typer.echo(drawn)
+        return
+    try:
+        out.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"--out: {out}: {error.strerror}; expected a file that can be written") from error
 
 
 def drift(

@@ -99,6 +99,20 @@ def status(client: Client, environment: str, deadline: Deadline) -> dict[str, An
     }
 
 
+def states(found: Recorded) -> dict[ObjectKey, str]:
+    """Says of each object how it is: ``ready``, ``waiting`` or ``failed``; of a Job that is gone nothing."""
+    states: dict[ObjectKey, str] = {}
+    for manifest in found.bundle.manifests:
+        key = ObjectKey.of(manifest)
+        item = found.live.objects.get(key)
+        if item is not None:
+            verdict = judge(item)
+            states[key] = "ready" if verdict.ok else "failed" if verdict.done else "waiting"
+        elif not is_job(manifest):
+            states[key] = "failed"
+    return states
+
+
 def _object(manifest: Manifest, live: Live) -> dict[str, Any]:
     key = ObjectKey.of(manifest)
     item = live.objects.get(key)

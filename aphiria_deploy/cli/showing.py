@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from aphiria_deploy import deploying, destroying
-from aphiria_deploy.diagnosis import Diagnosis
+from aphiria_deploy import deploying
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Action, Plan, Step, counts
+
+if TYPE_CHECKING:
+    from aphiria_deploy import destroying
+    from aphiria_deploy.diagnosis import Diagnosis
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.NOTHING: " "}
 _SHOWN = 160
@@ -73,6 +76,8 @@ def deploy_text(report: deploying.Report) -> str:
 
 def failure_lines(error: AphiriaDeployError) -> list[str]:
     """Why something failed: the cause first, and what to do."""
+    from aphiria_deploy.diagnosis import Diagnosis
+
     diagnosis = getattr(error, "diagnosis", None)
     if not isinstance(diagnosis, Diagnosis):
         return [str(error)]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aphiria_deploy import access, deploying, destroying
-from aphiria_deploy import bundle as bundles
-from aphiria_deploy.cli import showing
+from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
@@ -80,14 +80,18 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
     if not how.environment.startswith("pr-"):
         # Before anything is asked of anybody.
         raise InputError(f"{how.environment}: found no preview, expected pr-N: nothing else is ever destroyed")
-    bundle = bundles.read(bundle_file) if bundle_file else None
+    bundle = bundling.read_unchecked(bundle_file, how.environment) if bundle_file else None
     with _working(how) as (client, shown, cancellation):
         if not _agreed(how, shown, f"Destroy {how.environment} in {client.access.where}?"):
             raise deploying.NotApprovedError(
                 f"{how.environment}: the destruction was not agreed to; nothing was changed"
             )
         request = destroying.Request(
-            environment=how.environment, bundle=bundle, timeout=how.timeout, wait_for_lock=how.wait_for_lock
+            environment=how.environment,
+            bundle=bundle,
+            jobs=_drop_jobs(client, how, cancellation),
+            timeout=how.timeout,
+            wait_for_lock=how.wait_for_lock,
         )
         with _acting(how, client, shown, cancellation) as own:
             report = destroying.destroy(own, request, shown, cancellation)
@@ -95,6 +99,14 @@ def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
             # With the preview goes what worked on it.
             access.revoke(client, how.environment, Deadline.after(_READ_SECONDS, "removing the account", cancellation))
         return report
+
+
+def _drop_jobs(client: Client, how: How, cancellation: Cancellation) -> list[Manifest] | None:
+    """The Jobs of today, where the cluster says them; what is no preview, the destruction itself refuses."""
+    if not how.environment.startswith("pr-"):
+        return None
+    deadline = Deadline.after(_READ_SECONDS, "reading how a database is dropped", cancellation)
+    return access.destruction_jobs(client, how.environment, deadline)
 
 
 @contextmanager

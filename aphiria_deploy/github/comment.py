@@ -117,7 +117,7 @@ def gantt(phases: Sequence[Phase]) -> list[str]:
     for number, phase in enumerate(phases):
         end = at + max(1, round(1000 * phase.seconds))
         # A name ends at a colon, and a hash or a semicolon begins something else.
-        name = re.sub(r"[^A-Za-z0-9 _./-]+", " ", phase.name).strip() or f"phase {number + 1}"
+        name = " ".join(re.sub(r"[^A-Za-z0-9 _./-]", " ", phase.name).split()) or f"phase {number + 1}"
         lines.append(f"    {name[:60]} ({phase.seconds:.1f} s) :p{number}, {at}, {end}")
         at = end
     return lines
@@ -138,7 +138,7 @@ def _head(preview: Preview) -> Iterator[str]:
 def _rows(preview: Preview) -> Iterator[tuple[str, str]]:
     if preview.state in {State.DEPLOYED, State.DEPLOYING, State.FAILED, State.WAITING}:
         for name, url in preview.urls.items():
-            yield escaped(name), link(url, url)
+            yield escaped(name), link(url.removeprefix("https://"), url)
     if preview.commit:
         yield "commit", code(preview.commit)
     for name, ref in preview.images.items():

@@ -121,7 +121,7 @@ def difference(old: Bundle | None, new: Bundle) -> Difference:
     for title, data in after.items():
         if title not in before:
             items.append(Item(Kind.CREATED, title))
-        elif before[title] == data:
+        elif same(before[title], data):
             unchanged += 1
         else:
             items.append(Item(Kind.CHANGED, title, tuple(fields(before[title], data))))
@@ -129,9 +129,14 @@ def difference(old: Bundle | None, new: Bundle) -> Difference:
     return Difference(tuple(items), unchanged, first=old is None)
 
 
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are the same JSON: for Python True is also 1."""
+    return msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted")
+
+
 def fields(before: Any, after: Any, path: str = "", depth: int = 0) -> Iterator[FieldChange]:
     """Compares two values, field by field."""
-    if before == after and type(before) is type(after):
+    if before is not _ABSENT and after is not _ABSENT and same(before, after):
         return
     if depth < _DEEPEST and isinstance(before, dict) and isinstance(after, dict):
         for key in dict.fromkeys((*before, *after)):

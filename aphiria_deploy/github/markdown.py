@@ -30,7 +30,7 @@ def code(text: str) -> str:
 
 def escaped(text: str) -> str:
     """A text as plain words: nothing in it is a link, a mention, HTML or markup."""
-    return _SPECIAL.sub(r"\\\1", one_line(text))
+    return _SPECIAL.sub(r"\\\1", _inert(one_line(text)))
 
 
 def link(text: str, url: str) -> str:
@@ -151,5 +151,10 @@ def _longest_run(text: str) -> int:
     return max((len(run) for run in re.findall(r"`+", text)), default=0)
 
 
+def _inert(text: str) -> str:
+    """Keeps GitHub from making mentions and links of words, which it does after all markup is read."""
+    return re.sub(r"(?i)(@|#|:(?=//)|\bwww(?=\.)|\bgh(?=-))", "\\1\u200b", text)
+
+
 def _html(text: str) -> str:
-    return one_line(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _inert(one_line(text)).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

@@ -38,6 +38,7 @@ class Wanted:
         exists: Whether it is there.
         lacks: What of it is missing; empty where it is as it has to be.
         add_branch: Whether the branch's rule has to be added.
+        others: Other branches that may deploy to it.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Wanted:
     exists: bool
     lacks: tuple[str, ...]
     add_branch: bool
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping
         environments,
         tuple(name for name in LABELS if name.casefold() not in known),
         secrets,
-        tuple(_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers))),
+        (*_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers)), *_odd_branches(environments)),
         token,
     )
 
@@ -173,7 +175,16 @@ def _wanted(github: GitHub, name: str, chosen: Sequence[Mapping[str, Any]], bran
     add_branch = branch not in rules
     if add_branch or not (found and _has_rules(found)):
         lacks.append(f"let {branch} alone deploy to it")
-    return Wanted(name, tuple(reviewers), branch, found is not None, tuple(lacks), add_branch)
+    others = tuple(rule for rule in rules if rule != branch)
+    return Wanted(name, tuple(reviewers), branch, found is not None, tuple(lacks), add_branch, others)
+
+
+def _odd_branches(environments: Sequence[Wanted]) -> list[str]:
+    return [
+        f"{one.name}: {', '.join(one.others)} may deploy to it too: remove the rule, unless that is meant"
+        for one in environments
+        if one.others
+    ]
 
 
 def _has_rules(environment: Environment) -> bool:

@@ -148,6 +148,11 @@ class Caller:
             yield stream
 
     @property
+    def width(self) -> int:
+        """How many requests at a time are worth it."""
+        return self._transport.width
+
+    @property
     def connections(self) -> int:
         """How many connections were made so far."""
         return self._transport.connections

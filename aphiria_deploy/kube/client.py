@@ -133,6 +133,11 @@ class Client:
         return self._caller.manners
 
     @property
+    def width(self) -> int:
+        """How many requests at a time are worth it, by how far away the server is."""
+        return self._caller.width
+
+    @property
     def connections(self) -> int:
         """How many connections were made so far, for counting."""
         return self._caller.connections

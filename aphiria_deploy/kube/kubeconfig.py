@@ -26,6 +26,7 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own account."""
 
 _PORTS = {"https": 443, "http": 80}
+_DEEPEST = 100
 
 
 class _Data(msgspec.Struct, rename="kebab"):
@@ -216,12 +217,19 @@ def _parse(path: Path, content: bytes) -> Any:
     try:
         # Much faster where it is JSON, which is YAML too.
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         import yaml  # noqa: PLC0415 - 50 ms
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506
-    except yaml.YAMLError as error:
-        # Not the whole error: it quotes the line, which may be a token's.
+        depth = 0
+        for event in yaml.parse(content, Loader=loader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > _DEEPEST:
+                # libyaml would recurse so deep that the process crashes.
+                raise KubeconfigError(f"{path}: found lists in lists without end; expected a kubeconfig")
+        return yaml.load(content, Loader=loader)  # noqa: S506 - it is a safe one
+    except (yaml.YAMLError, ValueError) as error:
+        # A date that is none is a ValueError. Not the whole error: it quotes the line, which may be a token's.
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         raise KubeconfigError(f"{path}: {line}not YAML; expected a kubeconfig") from None

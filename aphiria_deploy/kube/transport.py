@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import math
 import socket
 import ssl
 import threading
@@ -27,6 +28,10 @@ from aphiria_deploy.kube.wires import CONNECT_SECONDS, Wire, connect, tls_contex
 # Shorter than what load balancers before an API server wait for, who may forget a connection silently.
 _IDLE_SECONDS = 30.0
 _CHUNK = 1 << 16
+
+WIDTH, WIDTH_NEAR = 8, 4
+"""How many requests are made at a time; and of a server that is less than this far away."""
+_NEAR_SECONDS = 0.005
 
 FOREIGN: Mapping[type[Exception], str] = {
     ssl.SSLCertVerificationError: "its certificate is not trusted",
@@ -168,6 +173,18 @@ class Transport:
         self._certificate: ClientCertificate | None = None
         self._generation = 0
         self.connections = 0
+        self._round_trip = math.inf
+
+    @property
+    def width(self) -> int:
+        """How many requests at a time are worth it.
+
+        A server that is near answers on a few connections before more are made, each of which costs both sides what
+        several answers do; for one that is far away the way there and back is what counts. What is behind a proxy
+        is taken for far.
+        """
+        near = self._access.proxy is None and self._round_trip < _NEAR_SECONDS
+        return WIDTH_NEAR if near else WIDTH
 
     def send(self, request: Request, deadline: Deadline) -> Answer:
         """Sends a request and reads the whole answer, whatever its status.
@@ -274,6 +291,7 @@ class Transport:
         wire = connect(self._access, context, deadline)
         with self._lock:
             self.connections += 1
+            self._round_trip = min(self._round_trip, wire.round_trip)
         return _Connection(self._access, wire, generation)
 
     def _tls(self, deadline: Deadline) -> ssl.SSLContext:

@@ -13,6 +13,7 @@ import selectors
 import socket
 import ssl
 import tempfile
+import time
 from typing import Any
 
 from aphiria_deploy.errors import CredentialError
@@ -30,9 +31,13 @@ class Wire:
     """A socket of which every operation ends by the deadline of the request that it serves.
 
     `http.client` takes it for a socket, which it may close before the answer is read; it is ended by its owner alone.
+
+    Attributes:
+        round_trip: How many seconds the peer is away.
     """
 
-    def __init__(self, connected: socket.socket) -> None:
+    def __init__(self, connected: socket.socket, round_trip: float = 0.0) -> None:
+        self.round_trip = round_trip
         self._socket = connected
         self.deadline: Deadline | None = None
         self.ended = False
@@ -97,7 +102,7 @@ def connect(access: Access, context: ssl.SSLContext | None, deadline: Deadline) 
         OSError: There is no connection, or none in time. What that means is said where it is caught.
     """
     peer = access.proxy or access
-    connected = _tcp(peer.host, peer.port, deadline)
+    connected, round_trip = _tcp(peer.host, peer.port, deadline)
     try:
         connected.settimeout(max(deadline.remaining, _SLICE_SECONDS))
         if access.proxy:
@@ -111,17 +116,19 @@ def connect(access: Access, context: ssl.SSLContext | None, deadline: Deadline) 
     except BaseException:
         connected.close()
         raise
-    return Wire(connected)
+    return Wire(connected, round_trip)
 
 
-def _tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
-    """Connects to the first of the host's addresses that answers."""
+def _tcp(host: str, port: int, deadline: Deadline) -> tuple[socket.socket, float]:
+    """Connects to the first of the host's addresses that answers, and gives how many seconds that took."""
     problem: OSError = OSError("it has no address")
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         connecting = socket.socket(family, kind, protocol)
         try:
             connecting.setblocking(False)
+            since = time.monotonic()
             _await_connected(connecting, address, deadline)
+            round_trip = time.monotonic() - since
             connecting.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             _keep_alive(connecting)
         except OSError as error:
@@ -131,7 +138,7 @@ def _tcp(host: str, port: int, deadline: Deadline) -> socket.socket:
             connecting.close()
             raise
         else:
-            return connecting
+            return connecting, round_trip
     raise problem
 
 

@@ -83,15 +83,16 @@ def test_a_member_keeps_its_labels_and_the_manifest_stays_as_it_was() -> None:
 def test_what_left_the_set_is_pruned_and_nothing_else() -> None:
     wanted = [_object("ConfigMap", "a"), _object("Job", "db-2", group="batch")]
     gone = _member("Job", "db-1", group="batch")
+    going = _member("ConfigMap", "going", deletionTimestamp="2026-01-01T00:00:00Z")
     members = [
         *(as_member(item, PARENT.id) for item in wanted),
         gone,
         as_member(_object("ConfigMap", "of-another-set"), "applyset-other-v1"),
         _object("ConfigMap", "of-nobody"),
-        _member("ConfigMap", "going", deletionTimestamp="2026-01-01T00:00:00Z"),
+        going,
     ]
 
-    assert select_for_pruning(wanted, members, PARENT.id).delete == (gone,)
+    assert select_for_pruning(wanted, members, PARENT.id).delete == (gone, going), "what is going is waited for"
 
 
 def test_another_version_of_an_object_is_the_same_object() -> None:

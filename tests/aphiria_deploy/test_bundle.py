@@ -334,3 +334,10 @@ def test_the_format_says_what_it_is() -> None:
     assert msgspec.json.decode(encode(make_bundle()))["format"] == FORMAT == "aphiria-deploy/bundle/v1"
     assert json_schema()["$id"] == FORMAT
     assert site.name == site_bundle("production").site
+
+
+def test_a_bundle_of_the_formats_first_version_is_read_and_keeps_its_hash() -> None:
+    path = Path(__file__).parents[1] / "cases" / "formats" / "bundle-v1.json"
+    found = read(path)
+    assert found.hash == json.loads(path.read_text())["hash"]
+    assert found == make_bundle()

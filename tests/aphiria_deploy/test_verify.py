@@ -323,7 +323,7 @@ def test_the_deadline_of_the_deploy_counts_where_it_is_earlier(silent: socket.so
 
 
 def test_an_attempt_that_the_end_cuts_short_does_not_hide_what_was_found_before(
-    folder: Path, silent: socket.socket, monkeypatch: pytest.MonkeyPatch
+    folder: Path, silent: socket.socket
 ) -> None:
     slow = f"server {{ listen HTTP; location / {{ proxy_pass http://127.0.0.1:{silent.getsockname()[1]}; }} }}"
     with Gateway(folder, "server { listen HTTP; return 503; } server { listen HTTPS; return 503; }") as gateway:

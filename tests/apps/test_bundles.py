@@ -136,7 +136,13 @@ def test_the_base_is_what_the_cluster_and_the_releases_bring(environment: str) -
         "GatewayClass/nginx",
     ]
     shared = {
-        "pr-107": ["Gateway/nginx-gateway", "Service/db", "PersistentVolumeClaim/db-pv-claim", "Secret/db-admin"],
+        "pr-107": [
+            "Gateway/nginx-gateway",
+            "Service/db",
+            "PersistentVolumeClaim/db-pv-claim",
+            "ConfigMap/account",
+            "Secret/db-admin",
+        ],
         "preview-base": ["Namespace/aphiria-deploy"],
     }
     assert base == [*expected, *shared.get(environment, [])]

@@ -10,6 +10,7 @@ import pytest
 from aphiria_deploy.access import objects as account
 from aphiria_deploy.kube import Kind
 from aphiria_deploy.kube.mapping import KNOWN
+from aphiria_deploy.releases import ENVIRONMENT, SITE
 from tests.apps.made import bundle, objects
 from tests.objects import one
 
@@ -56,4 +57,12 @@ def _account() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("kind", ["Namespace", "NetworkPolicy"])
 def test_what_is_made_with_the_account_is_what_the_preview_has(kind: str) -> None:
-    assert one(_account(), kind) == one(objects("pr-107"), kind)
+    made = one(_account(), kind)
+    for label in (ENVIRONMENT, SITE):
+        made["metadata"]["labels"].pop(label, None)
+    assert made == one(objects("pr-107"), kind)
+
+
+def test_a_namespace_that_was_only_made_can_be_told_to_be_the_previews() -> None:
+    labels = one(_account(), "Namespace")["metadata"]["labels"]
+    assert (labels[ENVIRONMENT], labels[SITE]) == ("pr-107", bundle("pr-107").site)

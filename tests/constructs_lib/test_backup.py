@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from constructs_lib import (
+    BackupJobs,
     Bucket,
     CronSchedule,
     DatabaseBackup,
@@ -19,6 +20,7 @@ from constructs_lib import (
     Quantity,
     SecretKey,
     User,
+    backup_jobs,
 )
 from tests.constructs_lib.conftest import Render
 from tests.constructs_lib.defaults import defaults, required
@@ -36,6 +38,7 @@ PROPS = DatabaseBackupProps(
     placement=BESIDE_THE_SERVER,
     server=SERVER,
     database=DatabaseName("shop"),
+    role=DatabaseName("shop_role"),
     bucket=BUCKET,
     image=POSTGRESQL,
     upload_image=RCLONE,
@@ -46,7 +49,7 @@ PROPS = DatabaseBackupProps(
 
 def test_the_defaults_are_these() -> None:
     assert required(DatabaseBackupProps) == {
-        "placement", "server", "database", "bucket", "image", "upload_image", "schedule", "retention_days",
+        "placement", "server", "database", "role", "bucket", "image", "upload_image", "schedule", "retention_days",
     }  # fmt: skip
     assert defaults(DatabaseBackupProps) == {
         "scratch": Quantity("10Gi"),
@@ -93,17 +96,17 @@ def test_each_container_calls_the_tools_that_its_image_has(cron_job: Object) -> 
     dump, upload = (container(cron_job, name)["command"][2] for name in ("dump", "upload"))
 
     assert "pg_dump --no-password -Fc" in dump
-    assert "pg_dumpall --no-password --roles-only --no-role-passwords" in dump
     assert "rclone" not in dump
-    assert "pg_dump" not in upload
+    assert not re.search(r"\b(psql|pg_\w+)\b", upload)
 
 
-def test_nothing_is_removed_before_the_new_one_was_checked(cron_job: Object) -> None:
-    lines = container(cron_job, "upload")["command"][2].splitlines()
+def test_nothing_is_removed_before_the_new_one_was_read_back(cron_job: Object) -> None:
+    script = container(cron_job, "upload")["command"][2]
 
-    assert lines[0] == "set -eu"
-    assert [line.split()[1] for line in lines[1:]] == ["copy", "check", "delete"]
-    assert '--min-age "${BACKUP_RETENTION_DAYS}d"' in lines[3]
+    steps = ["copyto --immutable", 'cat "$remote/$1" | sha256sum', "sha256; do\n  send", "complete=yes", "deletefile"]
+    places = [script.index(step) for step in steps]
+    assert places == sorted(places)
+    assert script.startswith("set -eu\n")
 
 
 def test_the_dump_connects_as_the_administrator(cron_job: Object) -> None:
@@ -120,6 +123,7 @@ def test_the_dump_connects_as_the_administrator(cron_job: Object) -> None:
 def test_the_upload_knows_the_bucket_and_not_the_database(cron_job: Object) -> None:
     assert environment(container(cron_job, "upload")) == {
         "RCLONE_CONFIG": "/tmp/rclone.conf",
+        "RCLONE_CACHE_DIR": "/tmp/rclone",
         "RCLONE_CONFIG_BACKUP_TYPE": "s3",
         "RCLONE_CONFIG_BACKUP_PROVIDER": "Other",
         "RCLONE_CONFIG_BACKUP_ENDPOINT": "https://objects.example",
@@ -127,8 +131,12 @@ def test_the_upload_knows_the_bucket_and_not_the_database(cron_job: Object) -> N
         "RCLONE_CONFIG_BACKUP_ACCESS_KEY_ID": {"secretKeyRef": {"name": "backup", "key": "id"}},
         "RCLONE_CONFIG_BACKUP_SECRET_ACCESS_KEY": {"secretKeyRef": {"name": "backup", "key": "key"}},
         "RCLONE_CONFIG_BACKUP_NO_CHECK_BUCKET": "true",
+        "RCLONE_CONTIMEOUT": "15s",
+        "RCLONE_TIMEOUT": "60s",
+        "RCLONE_LOW_LEVEL_RETRIES": "3",
         "BACKUP_BUCKET": "backups",
         "BACKUP_PREFIX": "postgres",
+        "BACKUP_DATABASE": "shop",
         "BACKUP_RETENTION_DAYS": "14",
     }
 
@@ -166,6 +174,10 @@ def test_each_container_gets_the_resources_that_are_its_own(render: Render) -> N
         ({"bucket": replace(BUCKET, endpoint="https://objects.example/")}, "bucket.endpoint: found"),
         ({"name": "Backup"}, "DatabaseBackup Backup: name: found 'Backup', expected a DNS label"),
         ({"name": "b" * 53}, "name: found 53 characters, expected at most 52"),
+        (
+            {"database": DatabaseName("d" * 39)},
+            "database: found 39 characters, expected at most 38: a restore makes another one of its name beside it",
+        ),
     ],
 )
 def test_props_that_make_no_sense_are_refused(changes: dict[str, Any], message: str) -> None:
@@ -175,3 +187,55 @@ def test_props_that_make_no_sense_are_refused(changes: dict[str, Any], message: 
 
 def test_the_longest_name_is_taken(render: Render) -> None:
     assert one(render(DatabaseBackup, replace(PROPS, name="b" * 52)), "CronJob")["metadata"]["name"] == "b" * 52
+
+
+@pytest.fixture
+def jobs() -> BackupJobs:
+    """The Jobs that somebody asks for."""
+    return backup_jobs(PROPS)
+
+
+def test_a_backup_that_somebody_asks_for_is_what_the_cron_job_takes(cron_job: Object, jobs: BackupJobs) -> None:
+    assert jobs.take["spec"]["template"]["spec"] == pod_spec(cron_job)
+    assert jobs.take["spec"]["activeDeadlineSeconds"] == 3600
+
+
+def test_what_somebody_asks_for_runs_beside_the_server_and_goes_after_a_day(jobs: BackupJobs) -> None:
+    for what in ("take", "list", "restore", "discard"):
+        job = getattr(jobs, what)
+        assert re.fullmatch(f"db-backup-{what}-[0-9a-f]{{10}}", job["metadata"]["name"])
+        assert job["metadata"]["namespace"] == "data"
+        assert job["spec"]["ttlSecondsAfterFinished"] == 86400
+
+
+def test_a_restore_that_failed_is_not_repeated(jobs: BackupJobs) -> None:
+    assert jobs.restore["spec"]["backoffLimit"] == 0
+
+
+def test_whoever_runs_a_job_says_which_backup_or_database_it_is_about(jobs: BackupJobs) -> None:
+    for part in ("download", "restore"):
+        assert environment(container(jobs.restore, part))[jobs.BACKUP_NAME] == ""
+    assert environment(container(jobs.discard, "discard"))[jobs.KEPT_DATABASE] == ""
+
+
+def test_a_restore_gives_the_database_to_its_role_and_the_bucket_to_another_container(jobs: BackupJobs) -> None:
+    restore = environment(container(jobs.restore, "restore"))
+
+    assert (restore["DATABASE_NAME"], restore["DATABASE_ROLE"], restore["PGDATABASE"]) == (
+        "shop", "shop_role", "postgres",
+    )  # fmt: skip
+    assert not any(name.startswith("RCLONE") for name in restore)
+    assert not any(name.startswith("PG") for name in environment(container(jobs.restore, "download")))
+
+
+def test_the_list_is_in_the_logs_of_two_containers(jobs: BackupJobs) -> None:
+    spec = pod_spec(jobs.list)
+
+    assert [part["name"] for part in (*spec["initContainers"], *spec["containers"])] == ["files", "kept"]
+
+
+def test_no_name_is_pasted_into_a_script(jobs: BackupJobs) -> None:
+    for job in (jobs.take, jobs.list, jobs.restore, jobs.discard):
+        spec = pod_spec(job)
+        for part in (*spec.get("initContainers", ()), *spec["containers"]):
+            assert "shop" not in part["command"][2]

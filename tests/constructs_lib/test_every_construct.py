@@ -30,6 +30,7 @@ from constructs_lib import (
     RateLimit,
     Route,
     WebApp,
+    backup_jobs,
     drop_job,
     manifests,
 )
@@ -95,6 +96,9 @@ def _objects() -> Iterator[tuple[str, Object]]:
             for _, item in manifests(chart):
                 yield f"{type(made).__name__} {what} {item['kind']} {item['metadata']['name']}", item
     yield "drop_job", drop_job(test_database_job.PROPS)
+    jobs = backup_jobs(test_backup.PROPS)
+    for what in ("take", "list", "restore", "discard"):
+        yield f"backup_jobs {what}", getattr(jobs, what)
 
 
 def _values(props: Any) -> dict[str, Any]:
@@ -160,8 +164,8 @@ def test_every_object_says_what_it_belongs_to(objects: dict[str, Object]) -> Non
 
 
 def test_nothing_is_empty_that_was_only_left_out(objects: dict[str, Object]) -> None:
-    # An empty directory, a self-signed issuer, the selector of all pods and the core group are empty; nothing else is.
-    meant = re.compile(r"(\.emptyDir|^spec\.selfSigned|^spec\.podSelector|\.group|\.apiGroups\.0)$")
+    own = r"^spec\.selfSigned|^spec\.podSelector"
+    meant = re.compile(rf"({own}|\.emptyDir|\.group|\.apiGroups\.0|\.env\.\d+\.value)$")
     for what, item in objects.items():
         empty = [path for path, value in leaves(item) if value in ({}, [], None, "") and not meant.search(path)]
         assert empty == [], what

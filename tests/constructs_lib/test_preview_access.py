@@ -70,7 +70,7 @@ def verbs(of: list[dict[str, Any]], resource: str) -> dict[tuple[str, ...], set[
 
 def test_nothing_is_a_default() -> None:
     assert required(PreviewAccessProps) == {
-        *("placement", "number", "namespace", "secrets", "hostnames", "database_job", "claim", "gateway")
+        *("placement", "number", "namespace", "secrets", "hostnames", "database_job", "gateway")
     }
     assert defaults(PreviewAccessProps) == {}
 
@@ -103,7 +103,7 @@ def test_secrets_are_granted_by_name_but_where_there_are_none(objects: list[Obje
     }
     assert unnamed == {("aphiria-deploy-previews", "state")}
     assert verbs(rules(objects, "ClusterRole", "aphiria-deploy-preview"), "secrets") == {
-        ("env-secrets",): {"get", "create", "patch", "delete"}
+        ("env-secrets",): {"get", "list", "watch", "create", "patch", "delete"}
     }
 
 

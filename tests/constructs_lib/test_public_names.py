@@ -13,13 +13,13 @@ import constructs_lib
 
 ROOT = Path(constructs_lib.__file__).parent.parent
 PUBLIC_NAMES = """
-    Acme Api ApiProps ApiResources App BodySize Bucket Chart Construct CronSchedule Database DatabaseBackup
+    Acme Api ApiProps ApiResources App BackupJobs BodySize Bucket Chart Construct CronSchedule Database DatabaseBackup
     DatabaseBackupProps DatabaseConnection DatabaseJob DatabaseJobProps DatabaseName DatabaseProps DatabaseServer
     Destination Drain EnvSource EnvVars EnvVarsProps Gateway GatewayProps GatewayRef Hostname HttpProbe ImageRef
     InvalidPropsError InvalidValueError Isolation JavaScriptModule Manifest MigrationJob MigrationJobProps Name
     Namespace NamespaceProps ObjectRef Phase Placement PodOptions PreflightError PreviewAccess PreviewAccessProps
     Quantity Quota RateLimit Resources Route RouteProps SecretKey SelfSigned ServiceRef TcpProbe User Volume WebApp
-    WebAppProps add_preflight drop_job manifests require_preflight
+    WebAppProps add_preflight backup_jobs drop_job manifests require_preflight
 """.split()
 
 

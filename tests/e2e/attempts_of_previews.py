@@ -66,7 +66,7 @@ def _own(what: str, kind: tuple[str, str], name: str, changes: dict[str, Any], *
     """An object of the attacker's own, changed, or another one like it."""
 
     def made() -> Manifest:
-        found = [item for wave in objects(ATTACKER) for item in wave]
+        found = objects(ATTACKER)
         own = next(item for item in found if (item["kind"], item["metadata"]["name"]) == (kind[1], name))
         return edited(own, **{"metadata name": to or name, **changes})
 
@@ -88,7 +88,7 @@ def _binding(kind: tuple[str, str], namespace: str | None, role: str) -> Callabl
 
 
 def _web_pod() -> Any:
-    web = (item for wave in objects(ATTACKER) for item in wave if item["kind"] == "Deployment")
+    web = (item for item in objects(ATTACKER) if item["kind"] == "Deployment")
     return next(web)["spec"]["template"]["spec"]
 
 
@@ -99,6 +99,15 @@ READING = [
     get("read the administrator's password", path_of(SECRET, "db-admin", BESIDE)),
     get("list the Secrets beside the database", f"/api/v1/namespaces/{BESIDE}/secrets"),
     get("watch the Secrets beside the database", f"/api/v1/namespaces/{BESIDE}/secrets?watch=true&timeoutSeconds=1"),
+    get(
+        "list the administrator's password by its name",
+        f"/api/v1/namespaces/{BESIDE}/secrets?fieldSelector=metadata.name%3Ddb-admin",
+    ),
+    get(
+        "list the Secrets beside the database but its own",
+        f"/api/v1/namespaces/{BESIDE}/secrets?fieldSelector=metadata.name%21%3Ddb-role-{ATTACKER}",
+    ),
+    get("list every Secret of its own's name", f"/api/v1/secrets?fieldSelector=metadata.name%3Ddb-role-{ATTACKER}"),
     get("list every Secret", "/api/v1/secrets"),
     get("read another preview's verifier", path_of(SECRET, f"db-role-{VICTIM}", BESIDE)),
     get("read the certificate's key", path_of(SECRET, "tls", "nginx-gateway")),

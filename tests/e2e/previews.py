@@ -1,11 +1,11 @@
-"""A preview cluster: the base, a victim that was deployed as its own account, and an attacker that has one."""
+"""A preview cluster: its base, a victim that is deployed as its own account, and an attacker that has one."""
 
 from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -14,16 +14,16 @@ from aphiria_deploy import access
 from aphiria_deploy.access import preview_access
 from aphiria_deploy.applyset import Parent, as_member
 from aphiria_deploy.bundle import Bundle, Manifest
+from aphiria_deploy.deploying import Report
 from aphiria_deploy.errors import ForbiddenError
 from aphiria_deploy.kube import Client, Deadline, Kind, Manners, Ref
 from aphiria_deploy.kube.credentials import Fixed, bearer
-from aphiria_deploy.masked import SecretValue
 from aphiria_deploy.releases import ENVIRONMENT, SITE, Release, Result, record
-from aphiria_deploy.secrets import SecretInputs, SecretRef, make_secrets, with_secret_versions
-from aphiria_deploy.waves import waves
+from aphiria_deploy.wanted import wanted
 from apps import site
-from tests.crds import load_crds
 from tests.e2e.control_plane import ControlPlane, eventually
+from tests.e2e.controllers import Controllers
+from tests.e2e.engine import Cluster, prepare
 from tests.e2e.kubelet import Kubelet
 
 STATE, ACCOUNTS, ISSUERS, BESIDE = "aphiria-deploy", "aphiria-deploy-previews", "aphiria-deploy-issuer", "default"
@@ -35,28 +35,30 @@ JOB = Kind("batch/v1", "Job")
 POLICIES = ("aphiria-deploy-previews", "aphiria-deploy-issuer")
 BINDING = Kind("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding")
 
-INPUTS = SecretInputs(outputs={name: SecretValue(f"the {name}") for name in ("ghcrUsername", "ghcrToken")})
-
 
 @dataclass
 class PreviewCluster:
     """The cluster, and who is in it.
 
     Attributes:
-        plane: The control plane.
+        cluster: The cluster.
         admin: Its administrator.
-        issuer: The account that makes accounts.
         prober: The administrator, who does not try again what fails.
-        attacker: The account of `ATTACKER`, whose objects are all there but those beside the database.
+        issuer: The account that makes accounts.
         victim: The account of `VICTIM`, which is deployed.
+        attacker: The account of `ATTACKER`, which is deployed too, but for its Secret beside the database.
     """
 
-    plane: ControlPlane
+    cluster: Cluster
     admin: Client
-    issuer: Client
     prober: Client
-    attacker: Client = field(init=False)
-    victim: Client = field(init=False)
+    issuer: Client
+    victim: Client
+    attacker: Client
+
+    def deploy(self, client: Client, environment: str) -> Report:
+        """Deploys a preview as somebody."""
+        return self.cluster.deploy(bundle(environment), client=client)
 
 
 @cache
@@ -65,21 +67,9 @@ def bundle(environment: str) -> Bundle:
     return site.bundle(environment, {})
 
 
-def objects(environment: str, *, given: list[Manifest] | None = None) -> list[list[Manifest]]:
-    """A preview's objects as a deploy applies them, wave by wave; its Secrets, which are given, are not among them."""
-    made = bundle(environment)
-    versions = {SecretRef(one["metadata"]["namespace"], one["metadata"]["name"]): 1 for one in given or ()}
-    member_of = parent(environment).id
-    return [
-        [finished(with_secret_versions(item, versions), made, member_of) for item in wave.manifests]
-        for wave in waves(made.files)
-    ]
-
-
-def finished(item: Manifest, made: Bundle, member_of: str) -> Manifest:
-    """An object with the labels that a deploy adds."""
-    labels = item["metadata"].get("labels", {}) | {ENVIRONMENT: made.environment.name, SITE: made.site}
-    return as_member(item | {"metadata": item["metadata"] | {"labels": labels}}, member_of)
+def objects(environment: str) -> list[Manifest]:
+    """A preview's objects as a deploy applies them, its Secrets aside."""
+    return wanted(bundle(environment), [], parent(environment).id, {}).manifests
 
 
 def parent(environment: str) -> Parent:
@@ -94,24 +84,17 @@ def parent_manifest(environment: str) -> Manifest:
     return manifest
 
 
-def secrets(environment: str) -> list[Manifest]:
-    """A preview's Secrets as a deploy applies them."""
-    made = bundle(environment)
-    return [
-        finished(secret.manifest, made, parent(environment).id) for secret in make_secrets(made.secrets, INPUTS, [])
-    ]
-
-
-def release(environment: str, revision: int, result: Result = Result.DEPLOYED) -> Manifest:
+def release(environment: str, revision: int) -> Manifest:
     """The record of a release."""
     started = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    result = Result.DEPLOYED
     return record(
         Release(revision=revision, result=result, bundle=bundle(environment), started=started, author="me", tool="1.0"),
         STATE,
     )
 
 
-def lease(environment: str, holder: str = "me") -> Manifest:
+def lease(environment: str, holder: str) -> Manifest:
     """A lease."""
     return {
         "apiVersion": LEASE.api_version,
@@ -123,7 +106,7 @@ def lease(environment: str, holder: str = "me") -> Manifest:
 
 def database_job(environment: str) -> Manifest:
     """The Job that makes a preview's database, as a deploy applies it; a copy."""
-    jobs = [item for wave in objects(environment) for item in wave if item["kind"] == "Job"]
+    jobs = [item for item in objects(environment) if item["kind"] == "Job"]
     return copy.deepcopy(next(job for job in jobs if job["metadata"]["namespace"] == BESIDE))
 
 
@@ -131,51 +114,27 @@ def drop_job(environment: str) -> Manifest:
     """The Job that drops it; a copy."""
     destruction = bundle(environment).destruction
     assert destruction
-    return copy.deepcopy(finished(destruction.jobs[0], bundle(environment), parent(environment).id))
+    return as_destroyed(copy.deepcopy(destruction.jobs[0]), environment)
 
 
-def deploy(client: Client, environment: str, deadline: Deadline, *, beside: bool = True) -> None:
-    """Writes what a deploy writes, all of it tried before.
-
-    Args:
-        client: Who deploys.
-        environment: What.
-        deadline: By when.
-        beside: Whether also what is beside the database.
-    """
-    client.create(lease(environment), deadline)
-    client.apply(parent_manifest(environment), deadline, force=True)
-    client.apply(release(environment, 1, Result.PENDING), deadline, force=True)
-    given = secrets(environment)
-    first, *rest = objects(environment, given=given)
-    for wave in [first, given, *rest]:
-        for item in wave:
-            if beside or item["metadata"].get("namespace") != BESIDE:
-                client.apply(item, deadline, dry_run=True)
-                client.apply(item, deadline)
-    client.apply(release(environment, 1), deadline, force=True)
+def as_destroyed(job: Manifest, environment: str) -> Manifest:
+    """A Job as a destruction applies it."""
+    metadata = job["metadata"] | {"labels": {**job["metadata"]["labels"], ENVIRONMENT: environment}}
+    return as_member(job | {"metadata": metadata}, parent(environment).id)
 
 
-@contextmanager
-def preview_cluster(folder: Path, deadline: Deadline) -> Iterator[PreviewCluster]:
-    """Starts a preview cluster, whose base an administrator has deployed."""
-    with ExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(folder))
-        admin = stack.enter_context(Client.load(plane.kubeconfig))
-        _deploy_base(admin, deadline)
-        stack.enter_context(Kubelet(admin, folder, schedules=not plane.has_scheduler))
-        prober = stack.enter_context(Client.load(plane.kubeconfig, manners=Manners(patience_seconds=0.1)))
-        cluster = PreviewCluster(plane, admin, stack.enter_context(issuer(admin, deadline)), prober)
-        cluster.victim = stack.enter_context(account(cluster.issuer, VICTIM, deadline))
-        cluster.attacker = stack.enter_context(account(cluster.issuer, ATTACKER, deadline))
-        stack.enter_context(account(cluster.issuer, OTHER, deadline))
-        eventually(30, "the policies count", lambda: policies_count(cluster, deadline))
-        deploy(cluster.victim, VICTIM, deadline)
-        deploy(cluster.attacker, ATTACKER, deadline, beside=False)
-        # One whose name is known, whatever it runs.
-        job = database_job(VICTIM)
-        admin.apply(job | {"metadata": job["metadata"] | {"name": f"db-init-{VICTIM}-0123456789"}}, deadline)
-        yield cluster
+def secret(namespace: str, name: str, **data: str) -> Manifest:
+    """A Secret."""
+    metadata = {"name": name, "namespace": namespace}
+    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
+
+
+def token_secret(name: str, namespace: str, account_name: str) -> Manifest:
+    """A Secret into which the cluster writes a token of an account, one that never ends."""
+    manifest = secret(namespace, name) | {"type": "kubernetes.io/service-account-token"}
+    annotations = {"kubernetes.io/service-account.name": account_name}
+    manifest["metadata"] |= {"labels": {ENVIRONMENT: ATTACKER}, "annotations": annotations}
+    return manifest
 
 
 @cache
@@ -201,47 +160,58 @@ def issuer(admin: Client, deadline: Deadline) -> Client:
     return admin.as_another(Fixed(bearer(token)), ISSUER)
 
 
-def _deploy_base(admin: Client, deadline: Deadline) -> None:
-    for crd in load_crds():
-        admin.apply(crd, deadline)
-    for name in (STATE, "nginx-gateway", "cert-manager"):
-        admin.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, deadline)
-    marker = {"name": "cluster", "namespace": STATE}
-    admin.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": marker, "data": {"site": "x"}}, deadline)
-    for namespace, name in ((BESIDE, "db-admin"), ("cert-manager", "digitalocean-dns-token"), ("nginx-gateway", "tls")):
-        admin.apply(secret(namespace, name, password="dGhlIGFkbWluaXN0cmF0b3IncyBvd24="), deadline)
-    base = site.bundle("preview-base", {})
-    for item in base.manifests:
-        eventually(30, "the kind is served", lambda item=item: admin.serves(Kind.of(item), deadline))
-        admin.apply(item, deadline)
+@contextmanager
+def preview_cluster(folder: Path, deadline: Deadline) -> Iterator[PreviewCluster]:
+    """Starts a preview cluster, whose base an administrator has deployed."""
+    with ExitStack() as stack:
+        plane = stack.enter_context(ControlPlane(folder))
+        admin = stack.enter_context(Client.load(plane.kubeconfig))
+        prepare(plane, admin)
+        kubelet = stack.enter_context(Kubelet(admin, folder, schedules=not plane.has_scheduler))
+        cluster = Cluster(plane, admin, kubelet, stack.enter_context(Controllers(admin)))
+        base = cluster.deploy(site.bundle("preview-base", {}))
+        assert base.result == "deployed", base.error
+        admin.apply(secret("nginx-gateway", "tls", key="a2V5"), deadline)
+        maker = stack.enter_context(issuer(admin, deadline))
+        running = PreviewCluster(
+            cluster=cluster,
+            admin=admin,
+            prober=stack.enter_context(Client.load(plane.kubeconfig, manners=Manners(patience_seconds=0.1))),
+            issuer=maker,
+            victim=stack.enter_context(account(maker, VICTIM, deadline)),
+            attacker=stack.enter_context(account(maker, ATTACKER, deadline)),
+        )
+        eventually(30, "the policies count", lambda: policies_count(running, deadline))
+        _deploy_all(running, deadline)
+        account(maker, OTHER, deadline).close()
+        yield running
 
 
-def secret(namespace: str, name: str, **data: str) -> Manifest:
-    """A Secret."""
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": data}
-
-
-def token_secret(name: str, namespace: str, account_name: str) -> Manifest:
-    """A Secret into which the cluster writes a token of an account, one that never ends."""
-    manifest = secret(namespace, name) | {"type": "kubernetes.io/service-account-token"}
-    annotations = {"kubernetes.io/service-account.name": account_name}
-    manifest["metadata"] |= {"labels": {ENVIRONMENT: ATTACKER}, "annotations": annotations}
-    return manifest
+def _deploy_all(running: PreviewCluster, deadline: Deadline) -> None:
+    for client, environment in ((running.victim, VICTIM), (running.attacker, ATTACKER)):
+        report = running.deploy(client, environment)
+        assert report.result == "deployed", report.error
+    # So that the attacker can choose what it is.
+    running.admin.delete(Ref(SECRET, f"db-role-{ATTACKER}", BESIDE), deadline, propagation="Background")
+    # One whose name is known, whatever it runs; and the lease of somebody who is at work.
+    job = database_job(VICTIM)
+    running.admin.apply(job | {"metadata": job["metadata"] | {"name": f"db-init-{VICTIM}-0123456789"}}, deadline)
+    running.admin.apply(lease(VICTIM, "somebody"), deadline)
 
 
 def policies_count(cluster: PreviewCluster, deadline: Deadline) -> bool:
     """Whether the API server has heard of both policies: they deny what roles allow."""
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "preview"}}
-    tries = ((cluster.issuer, namespace), (cluster.attacker, secret(STATE, "anything")))
-    return all(_denied(client, manifest, deadline) for client, manifest in tries)
+    return all(_denied(client, manifest, deadline) for client, manifest in _policed(cluster))
 
 
 def policies_are_absent(cluster: PreviewCluster, deadline: Deadline) -> bool:
     """Whether the API server has heard that neither policy is bound any more."""
+    return not any(_denied(client, manifest, deadline) for client, manifest in _policed(cluster))
+
+
+def _policed(cluster: PreviewCluster) -> list[tuple[Client, Manifest]]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "preview"}}
-    tries = ((cluster.issuer, namespace), (cluster.attacker, secret(STATE, "anything")))
-    return not any(_denied(client, manifest, deadline) for client, manifest in tries)
+    return [(cluster.issuer, namespace), (cluster.attacker, secret(STATE, "anything"))]
 
 
 def _denied(client: Client, manifest: Manifest, deadline: Deadline) -> bool:

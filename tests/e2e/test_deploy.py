@@ -43,9 +43,9 @@ def test_a_deploy_that_changes_nothing_makes_a_list_a_kind_and_a_dry_run_an_obje
     # What is remembered, and a kind in a namespace each.
     assert len(lists) == 1 + len(namespaced)
     assert len(set(lists)) == len(lists)
-    # kube-system, the marker, the namespaces, and Secrets by their names: they are never listed.
+    # kube-system, the marker, the namespaces, the database server's claim, and Secrets, which are never listed.
     gets = Counter(one.what.split()[1] for one in requests.reads if one.what.startswith("get "))
-    assert gets == {"Namespace": 1 + 2, "ConfigMap": 1, "Secret": len(bundle.secrets)}
+    assert gets == {"Namespace": 1 + 2, "ConfigMap": 1, "PersistentVolumeClaim": 1, "Secret": len(bundle.secrets)}
     # The migration has run, and Secrets are compared here.
     assert len(requests.dry_runs) == len(bundle.manifests) - 1
 

@@ -114,15 +114,15 @@ def test_a_doomed_container_is_told_soon(
     ):
         report = site_cluster.deploy(newer.bundle())
         assert witness.seconds_ago < SOON
-    found = _diagnosis(report)
-    assert (found.kind, found.object) == ("Deployment", f"{small.namespace}/api")
-    assert found.reason in {reason, "ImagePullBackOff"}
-    assert says in found.message
-    assert pods.items() <= site_cluster.pods(small.namespace, "api").items()
-    assert _newest(site_cluster, small) is Result.FAILED
-    # As it was: the new pods go.
-    assert site_cluster.deploy(small.bundle()).result == "deployed"
-    assert site_cluster.pods(small.namespace, "api") == pods
+        found = _diagnosis(report)
+        assert (found.kind, found.object) == ("Deployment", f"{small.namespace}/api")
+        assert found.reason in {reason, "ImagePullBackOff"}
+        assert says in found.message
+        assert pods.items() <= site_cluster.pods(small.namespace, "api").items()
+        assert _newest(site_cluster, small) is Result.FAILED
+        # As it was: the new pods go.
+        assert site_cluster.deploy(small.bundle()).result == "deployed"
+        assert site_cluster.pods(small.namespace, "api") == pods
 
 
 def test_an_image_that_an_init_container_cannot_pull_is_told_soon(site_cluster: Cluster) -> None:

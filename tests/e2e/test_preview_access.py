@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.access import TEMPLATE, NotSetUp, destruction_jobs, preview_access, revoke
-from aphiria_deploy.applyset import PART_OF
+from aphiria_deploy.destroying import Request as Destroy
+from aphiria_deploy.destroying import destroy
 from aphiria_deploy.errors import (
     AphiriaDeployError,
     CredentialError,
@@ -18,16 +19,17 @@ from aphiria_deploy.errors import (
     ForbiddenError,
     InputError,
 )
-from aphiria_deploy.kube import Change, Client, Deadline, Kind, Ref, Watched, concurrently, watch
+from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Kind, Ref, Watched, concurrently, watch
 from aphiria_deploy.kube.credentials import Impersonating
+from aphiria_deploy.rolling_back import roll_back
 from tests.e2e import attempts_beside, attempts_of_issuers, attempts_of_previews
 from tests.e2e.attempts import KINDS, REPORTED, Attempt, Stops, edited
 from tests.e2e.control_plane import ASSETS, eventually, missing_binaries
+from tests.e2e.engine import Heard, preview
+from tests.e2e.pod_status import Behaviour
 from tests.e2e.previews import (
     BESIDE,
     BINDING,
-    JOB,
-    LEASE,
     POLICIES,
     SECRET,
     STATE,
@@ -35,17 +37,12 @@ from tests.e2e.previews import (
     PreviewCluster,
     account,
     account_of,
-    bundle,
+    as_destroyed,
     database_job,
-    deploy,
     drop_job,
-    finished,
-    objects,
-    parent,
     policies_are_absent,
     policies_count,
     preview_cluster,
-    secrets,
 )
 
 pytestmark = pytest.mark.xdist_group("preview-access")
@@ -55,7 +52,7 @@ _GATEWAY = Ref(Kind("gateway.networking.k8s.io/v1", "Gateway"), "nginx-gateway",
 _READ = [
     Ref(_NAMESPACE, "kube-system"),
     Ref(_NAMESPACE, "default"),
-    Ref(_NAMESPACE, "preview-pr-11"),
+    Ref(_NAMESPACE, f"preview-{VICTIM}"),
     Ref(Kind("v1", "ConfigMap"), "cluster", STATE),
     Ref(Kind("v1", "PersistentVolumeClaim"), "db-pv-claim", BESIDE),
     _GATEWAY,
@@ -91,15 +88,11 @@ def settled(cluster: PreviewCluster) -> dict[str, Any]:
     """All that is there, once nodes and controllers have done what they do."""
     deadline = Deadline.after(60, "the cluster to settle")
 
-    def jobs_are_done() -> bool:
-        return all(job["status"].get("succeeded") for job in cluster.admin.list(JOB, deadline).items)
-
-    eventually(60, "the Jobs are done", jobs_are_done)
     seen: list[dict[str, Any]] = []
 
     def is_settled() -> bool:
         seen.append(_everything(cluster, deadline))
-        return len(seen) > 5 and all(one == seen[-1] for one in seen[-5:])
+        return len(seen) > 10 and all(one == seen[-1] for one in seen[-10:])
 
     eventually(60, "nothing changes", is_settled)
     return seen[-1]
@@ -160,91 +153,68 @@ def test_nothing_that_a_policy_denies_is_denied_without_it(cluster: PreviewClust
         eventually(30, "the policies count", lambda: policies_count(cluster, deadline))
 
 
-def test_a_deploy_needs_nothing_more(cluster: PreviewCluster, deadline: Deadline) -> None:
-    with account(cluster.issuer, "pr-11", deadline) as own:
-        assert own.probe(deadline).git_version.startswith("v1.")
-        for ref in _READ:
-            own.get(ref, deadline)
-        gateways = own.list(_GATEWAY.kind, deadline, namespace=_GATEWAY.namespace)
-        assert [item["metadata"]["name"] for item in gateways.items] == [_GATEWAY.name]
-        assert next(watch(own, Watched(_GATEWAY.kind, _GATEWAY.namespace), deadline)).change is Change.ADDED
-
-        deploy(own, "pr-11", deadline)
-
-        live = own.get(Ref(LEASE, "pr-11", STATE), deadline)
-        own.replace(live | {"spec": live["spec"] | {"holderIdentity": "another"}}, deadline)
-        assert {item["metadata"]["name"] for item in _remembered(own, "pr-11", deadline)} == {
-            "applyset.pr-11",
-            "release.pr-11.v1",
-        }
-        for item in (item for wave in objects("pr-11") for item in wave):
-            kind, namespace = Kind.of(item), item["metadata"].get("namespace")
-            members = own.list(kind, deadline, namespace=namespace, labels=f"{PART_OF}={parent('pr-11').id}").items
-            assert Ref.of(item) in {Ref.of(member) for member in members}
-            event = next(
-                watch(own, Watched(kind, namespace, fields=f"metadata.name={item['metadata']['name']}"), deadline)
-            )
-            assert event.change is Change.ADDED
-        for item in secrets("pr-11"):
-            assert own.get(Ref.of(item), deadline)["data"].keys() == item["data"].keys()
-
-
-def test_a_deploy_sees_how_it_goes(cluster: PreviewCluster, deadline: Deadline) -> None:
-    home = f"preview-{VICTIM}"
-    (job,) = (
-        item
-        for wave in objects(VICTIM)
-        for item in wave
-        if item["kind"] == "Job" and item["metadata"]["namespace"] == BESIDE
-    )
-    eventually(
-        30, "the Job is done", lambda: cluster.victim.get(Ref.of(job), deadline).get("status", {}).get("succeeded")
-    )
-    for namespace in (home, BESIDE):
-        pods = cluster.victim.list(Kind("v1", "Pod"), deadline, namespace=namespace).items
-        finished = next(pod for pod in pods if pod["metadata"]["name"].startswith("db-"))
-        assert isinstance(list(cluster.victim.logs(finished["metadata"]["name"], namespace, deadline)), list)
-        assert cluster.victim.events(finished, deadline) is not None
-        for kind in (Kind("v1", "Pod"), Kind("v1", "Event")):
-            events = watch(cluster.victim, Watched(kind, namespace), deadline)
-            assert next(events).change in {Change.ADDED, Change.SYNCED}
-    assert cluster.victim.list(Kind("apps/v1", "ReplicaSet"), deadline, namespace=home).items
-
-
-def test_a_second_deploy_finds_nothing_to_do(cluster: PreviewCluster, deadline: Deadline) -> None:
-    again = [item for wave in objects(VICTIM, given=secrets(VICTIM)) for item in wave if item["kind"] != "Job"]
-    for item in again:
-        before = cluster.admin.get(Ref.of(item), deadline, metadata_only=True)["metadata"]["resourceVersion"]
-        assert cluster.victim.apply(item, deadline)["metadata"]["resourceVersion"] == before
-
-
-def test_a_destroyed_preview_leaves_nothing_and_its_account_ends_with_it(
+def test_a_preview_is_deployed_changed_rolled_back_and_destroyed_as_its_own_account(
     cluster: PreviewCluster, deadline: Deadline
 ) -> None:
-    own = account(cluster.issuer, "pr-12", deadline)
-    deploy(own, "pr-12", deadline)
-    home = Ref(_NAMESPACE, "preview-pr-12")
+    engine = cluster.cluster
+    with account(cluster.issuer, "pr-11", deadline) as own:
+        first = engine.deploy(preview(11), client=own)
+        assert (first.result, first.revision, first.error) == ("deployed", 1, None)
+        assert engine.deploy(preview(11), client=own).result == "unchanged"
+        second = engine.deploy(preview(11, web="c", api="d"), client=own)
+        assert (second.result, second.error) == ("deployed", None)
+        assert second.plan
+        assert second.plan.prune.delete, "the migration of before"
+        back = roll_back(own, "pr-11", Heard(), Cancellation())
+        assert (back.result, back.revision, back.error) == ("deployed", 3, None)
 
-    drop = own.apply(drop_job("pr-12"), deadline)
-    eventually(30, "dropped", lambda: own.get(Ref.of(drop), deadline).get("status", {}).get("succeeded"))
-    for item in [drop, *own.list(JOB, deadline, namespace=BESIDE, labels=f"{PART_OF}={parent('pr-12').id}").items]:
-        own.delete(Ref.of(item), deadline)
-    own.delete(Ref(SECRET, "db-role-pr-12", BESIDE), deadline)
-    own.delete(home, deadline)
-    eventually(60, "the namespace is gone", lambda: own.find(home, deadline) is None)
-    for item in _remembered(own, "pr-12", deadline):
-        own.delete(Ref.of(item), deadline)
-    own.delete(Ref(LEASE, "pr-12", STATE), deadline)
-
-    assert [ref.kind.name for ref in revoke(cluster.issuer, "pr-12", deadline)] == [
-        "ServiceAccount",
-        "Role",
-        "RoleBinding",
-    ]
-    assert revoke(cluster.issuer, "pr-12", deadline) == []
-    assert [item for item in account_of("pr-12") if cluster.admin.find(Ref.of(item), deadline)] == []
+    ender = preview_access(cluster.issuer, "pr-11", deadline, makes_namespace=False)
+    assert isinstance(ender, Client)
+    jobs = destruction_jobs(cluster.issuer, "pr-11", deadline)
+    for result in ("destroyed", "absent"):
+        gone = destroy(ender, Destroy(environment="pr-11", jobs=jobs), Heard(), Cancellation())
+        assert (gone.result, gone.error) == (result, None)
+    removed = revoke(cluster.issuer, "pr-11", deadline)
+    assert [ref.kind.name for ref in removed] == ["ServiceAccount", "Role", "RoleBinding"]
+    assert revoke(cluster.issuer, "pr-11", deadline) == []
+    assert [item for item in account_of("pr-11") if cluster.admin.find(Ref.of(item), deadline)] == []
     # An ended account's token is nobody's; the API server may know it for some seconds more.
-    eventually(30, "the token has ended", lambda: _is_nobody(own, deadline))
+    eventually(30, "the token has ended", lambda: _is_nobody(ender, deadline))
+
+
+def test_a_first_plan_needs_no_namespace_and_makes_none(cluster: PreviewCluster, deadline: Deadline) -> None:
+    own = preview_access(cluster.issuer, "pr-12", deadline, makes_namespace=False)
+    assert isinstance(own, Client)
+    report = cluster.cluster.deploy(preview(12), client=own, plan_only=True)
+    assert (report.result, report.error) == ("planned", None)
+    assert cluster.admin.find(Ref(_NAMESPACE, "preview-pr-12"), deadline) is None
+
+
+def test_why_a_deploy_fails_is_seen_as_the_account_too(cluster: PreviewCluster, deadline: Deadline) -> None:
+    kubelet = cluster.cluster.kubelet
+    kubelet.rule = lambda _, container: Behaviour.FAIL if container == "db-migration" else None
+    kubelet.logs["db-migration"] = ["SQLSTATE[42P01]: no such table"]
+    try:
+        with account(cluster.issuer, "pr-16", deadline) as own:
+            report = cluster.cluster.deploy(preview(16), client=own)
+    finally:
+        kubelet.rule = lambda *_: None
+        kubelet.logs.clear()
+    assert report.result == "failed"
+    assert report.diagnosis, report.error
+    assert report.diagnosis.kind == "Job"
+    assert "no such table" in str(report.diagnosis)
+
+
+def test_what_a_deploy_reads_the_account_may_read(cluster: PreviewCluster, deadline: Deadline) -> None:
+    assert cluster.victim.probe(deadline).git_version.startswith("v1.")
+    for ref in _READ:
+        cluster.victim.get(ref, deadline)
+    gateways = cluster.victim.list(_GATEWAY.kind, deadline, namespace=_GATEWAY.namespace)
+    assert [item["metadata"]["name"] for item in gateways.items] == [_GATEWAY.name]
+    # One Secret of a known name may be seen to go.
+    known = Watched(SECRET, BESIDE, fields=f"metadata.name=db-role-{VICTIM}")
+    assert next(watch(cluster.victim, known, deadline)).change is Change.ADDED
 
 
 def test_what_was_deployed_before_the_base_changed_is_dropped_as_the_base_says(
@@ -253,8 +223,7 @@ def test_what_was_deployed_before_the_base_changed_is_dropped_as_the_base_says(
     (drop,) = destruction_jobs(cluster.issuer, VICTIM, deadline) or []
     assert drop["spec"] == drop_job(VICTIM)["spec"]
     assert destruction_jobs(cluster.victim, VICTIM, deadline) == [drop]
-    finished_drop = finished(drop, bundle(VICTIM), parent(VICTIM).id)
-    assert cluster.victim.apply(finished_drop, deadline, dry_run=True)["spec"]["backoffLimit"] == 2
+    cluster.victim.apply(as_destroyed(drop, VICTIM), deadline, dry_run=True)
 
 
 def test_an_image_of_the_database_may_be_another_of_its_repository(cluster: PreviewCluster, deadline: Deadline) -> None:
@@ -339,11 +308,6 @@ def test_nobody_else_is_looked_at(cluster: PreviewCluster, deadline: Deadline) -
     reference = {"apiVersion": "v1", "kind": "ConfigMap", "name": "y", "uid": "0-0"}
     made = cluster.admin.apply(edited(nobodys, **{"metadata ownerReferences": [reference]}), deadline, dry_run=True)
     assert made["metadata"]["ownerReferences"] == [reference]
-
-
-def _remembered(client: Client, environment: str, deadline: Deadline) -> list[dict[str, Any]]:
-    labels = f"deploy.aphiria.com/environment={environment}"
-    return client.list(SECRET, deadline, namespace=STATE, labels=labels).items
 
 
 def _is_nobody(client: Client, deadline: Deadline) -> bool:

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SYSTEM = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32")
-_ROOTLESS = os.geteuid() != 0
+ROOTLESS = os.geteuid() != 0
 
 Manifest = Mapping[str, Any]
 """An object of a set, or a part of one."""
@@ -332,12 +332,12 @@ class _Container:
     ) -> None:
         self.name = name
         self.log = log
-        self._become = _become(image.root, security["runAsUser"], security["runAsGroup"])
+        self._become = become(image.root, security["runAsUser"], security["runAsGroup"])
         self._network = network
         self._variables = {"PATH": _PATH, "HOSTNAME": "pod", **variables}
         self._pre_stop: subprocess.Popen[bytes] | None = None
         self._told = False
-        script = _mount_script(image, mounts, read_only, security["readOnlyRootFilesystem"])
+        script = mount_script(image, mounts, read_only, security["readOnlyRootFilesystem"])
         script += shlex.join(["exec", *self._become, *(command or image.command)])
         # Programs open their log again through /proc/self/fd, as their own user.
         log.touch()
@@ -348,7 +348,7 @@ class _Container:
                     "nsenter",
                     "--target",
                     str(network),
-                    *(["--user", "--preserve-credentials"] if _ROOTLESS else []),
+                    *(["--user", "--preserve-credentials"] if ROOTLESS else []),
                     "--net",
                     "--",
                 ),
@@ -363,7 +363,7 @@ class _Container:
         if pre_stop and self.process.poll() is None:
             user = (
                 ["nsenter", "--target", str(self._network), "--user", "--preserve-credentials", "--"]
-                if _ROOTLESS
+                if ROOTLESS
                 else []
             )
             enter = ["nsenter", "--target", str(self._pid), "--mount", "--pid", "--net", "--"]
@@ -425,7 +425,7 @@ def wait_until(condition: Callable[[], bool], *, timeout: float, step: float = 0
 
 def _start_sandbox(sysctls: Sequence[str]) -> tuple[subprocess.Popen[bytes], socket.socket]:
     runner, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    user = ["--user", "--map-root-user"] if _ROOTLESS else []
+    user = ["--user", "--map-root-user"] if ROOTLESS else []
     python = [sys.executable, "-I", "-S", str(Path(__file__).with_name("sandbox.py"))]
     with inside:
         sandbox = subprocess.Popen(
@@ -437,13 +437,13 @@ def _start_sandbox(sysctls: Sequence[str]) -> tuple[subprocess.Popen[bytes], soc
     return sandbox, runner
 
 
-def _become(root: Path, uid: int, gid: int) -> list[str]:
+def become(root: Path, uid: int, gid: int) -> list[str]:
     """Gives what makes a command run below a root, as a user, with no way to be more.
 
     It ends when its parent does, and so with the tests, however they end.
     """
     bounds = ["setpriv", "--pdeathsig=KILL", "--no-new-privs"]
-    if _ROOTLESS:
+    if ROOTLESS:
         # The user namespace in which it is that user is also the one that may change the root.
         user = ["unshare", "--user", f"--map-user={uid}", f"--map-group={gid}", f"--root={root}", "--wd=/", "--"]
         return [*user, *bounds, "--"]
@@ -451,7 +451,7 @@ def _become(root: Path, uid: int, gid: int) -> list[str]:
     return ["chroot", str(root), *bounds, "--"]
 
 
-def _mount_script(image: Image, volumes: Mapping[str, Path], read_only: set[str], read_only_root: bool) -> str:
+def mount_script(image: Image, volumes: Mapping[str, Path], read_only: set[str], read_only_root: bool) -> str:
     """Gives the commands that put a container's root together, and makes the places that they mount at."""
     root = image.root
     lines = [["mount", "--bind", str(root), str(root)]]

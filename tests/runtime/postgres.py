@@ -21,7 +21,7 @@ import pytest
 
 from tests.runtime import alpine
 from tests.runtime.needs import binary
-from tests.runtime.pods import wait_until
+from tests.runtime.pods import Image, wait_until
 
 ADMIN, ADMIN_PASSWORD = "admin", "the administrator's"
 
@@ -96,6 +96,11 @@ class Server:
             start_new_session=True,
         )
 
+    def container_image(self, folder: Path) -> Image:
+        """Makes an image of PostgreSQL's clients, of this server's version."""
+        tree = None if self.programs.is_relative_to("/usr") else self.programs.parents[2]
+        return alpine.image(folder, [self.programs / tool for tool in _TOOLS], tree)
+
     def run(self) -> None:
         """Starts the server, and waits until it answers."""
         options = [part for name, value in self.settings.items() for part in ("-c", f"{name}={value}")]
@@ -162,12 +167,12 @@ def server(
     user = ["setpriv", f"--reuid={owner.pw_uid}", f"--regid={owner.pw_gid}", "--clear-groups"] if owner else []
     folder = Path(tempfile.mkdtemp(prefix="postgresql-"))
     try:
-        if owner and installation == "wheel":
+        if installation == "wheel":
             # The server's user may not be let into the folder that the wheel is in.
             packages, package = found.parents[2], found.parents[1].name
             for tree in (f"{package}/pginstall", f"{package}.libs"):
-                shutil.copytree(packages / tree, folder / tree, ignore=shutil.ignore_patterns("include"))
-            found = folder / found.relative_to(packages)
+                shutil.copytree(packages / tree, folder / "program" / tree, ignore=shutil.ignore_patterns("include"))
+            found = folder / "program" / found.relative_to(packages)
         password = folder / "password"
         password.write_text(ADMIN_PASSWORD)
         for path in (folder, password):

@@ -19,7 +19,8 @@ from aphiria_deploy.bundle import (
     SecretSpec,
 )
 from aphiria_deploy.errors import InputError
-from aphiria_deploy.github.policy.violation import Violation, same, shown
+from aphiria_deploy.github.difference import same
+from aphiria_deploy.github.policy.violation import Violation, shown
 from aphiria_deploy.registry.reference import Reference
 
 _FILE = re.compile(r"[0-9]{2}-[a-z][a-z-]{0,30}")

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.github.difference import title_of
+from aphiria_deploy.github.difference import same, title_of
 from aphiria_deploy.github.policy.envelope import own_hosts
 from aphiria_deploy.github.policy.pods import Allowed, allowed_of, pod_violations
-from aphiria_deploy.github.policy.violation import Violation, same, shown
+from aphiria_deploy.github.policy.violation import Violation, among, shown
 
 MOST_OBJECTS: Final = 200
 
@@ -175,7 +175,7 @@ def _route(spec: Mapping[str, Any], where: str, reference: Bundle) -> Iterator[V
     hosts = own_hosts(reference)
     names = spec.get("hostnames")
     # Without any it would take every host of its listener.
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name in hosts for name in names):
+    if not isinstance(names, list) or not names or not all(among(name, hosts) for name in names):
         yield Violation(f"{where}: spec.hostnames", shown(names), f"some of {', '.join(sorted(hosts))}")
     parents = _known_parents(reference)
     for parent in _listed(spec, "parentRefs"):
@@ -225,7 +225,7 @@ def _filters(found: list[Any], where: str, hosts: frozenset[str]) -> Iterator[Vi
             continue
         details = entry.get(_FILTERS[kind])
         host = details.get("hostname") if isinstance(details, dict) else None
-        if host is not None and host not in hosts:
+        if host is not None and not among(host, hosts):
             yield Violation(where, shown(host), f"a host of the preview's own: {', '.join(sorted(hosts))}")
 
 

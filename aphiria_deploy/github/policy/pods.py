@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aphiria_deploy.bundle import Bundle, Constant, Generated
 from aphiria_deploy.github.policy.envelope import repository_of
-from aphiria_deploy.github.policy.violation import Violation, shown
+from aphiria_deploy.github.policy.violation import Violation, among, shown
 
 _POD: Final = frozenset(
     "activeDeadlineSeconds affinity automountServiceAccountToken containers dnsConfig dnsPolicy enableServiceLinks "
@@ -81,7 +81,7 @@ def pod_violations(pod: Mapping[str, Any], where: str, allowed: Allowed) -> Iter
             f"{where}.automountServiceAccountToken", shown(pod.get("automountServiceAccountToken")), "false: no token"
         )
     for entry in _items(pod, "imagePullSecrets"):
-        if entry.get("name") not in allowed.pull_secrets:
+        if not among(entry.get("name"), allowed.pull_secrets):
             yield Violation(f"{where}.imagePullSecrets", shown(entry), f"one of {_some(allowed.pull_secrets)}")
     for volume in _items(pod, "volumes"):
         yield from _volume(volume, f"{where}.volumes", allowed)
@@ -94,7 +94,7 @@ def pod_violations(pod: Mapping[str, Any], where: str, allowed: Allowed) -> Iter
 
 def _container(container: Mapping[str, Any], where: str, allowed: Allowed) -> Iterator[Violation]:
     image = container.get("image")
-    if image not in allowed.images or repository_of(str(image)) not in allowed.repositories:
+    if not among(image, allowed.images) or repository_of(str(image)) not in allowed.repositories:
         yield Violation(f"{where}.image", shown(image), f"one of the bundle's images, of {_some(allowed.repositories)}")
     for key in _ASKED_BY_THE_NODE:
         yield from _elsewhere(container.get(key), f"{where}.{key}")
@@ -129,7 +129,7 @@ def _volume(volume: Mapping[str, Any], where: str, allowed: Allowed) -> Iterator
 
 def _secret(reference: Any, key: str, where: str, allowed: Allowed) -> Iterator[Violation]:
     name = reference.get(key) if isinstance(reference, dict) else None
-    if name not in allowed.secrets:
+    if not among(name, allowed.secrets):
         yield Violation(
             where,
             f"the Secret {shown(name)}",

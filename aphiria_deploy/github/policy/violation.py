@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
+from typing import Any, Final
 
 from aphiria_deploy.fields import one_line
+
+_SHOWN: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Violation:
     expected: str
 
     def __str__(self) -> str:
-        return f"{self.where}: found {self.found}, expected {self.expected}"
+        return one_line(f"{self.where}: found {self.found}, expected {self.expected}", _SHOWN)
 
 
-def same(one: Any, other: Any) -> bool:
-    """Whether two values are the same JSON: for Python True is also 1."""
-    return msgspec.json.encode(one, order="sorted") == msgspec.json.encode(other, order="sorted")
+def among(value: Any, names: Container[str]) -> bool:
+    """Whether a value is one of some names; it may be anything, also what no set can be asked for."""
+    return isinstance(value, str) and value in names
 
 
 def shown(value: Any) -> str:

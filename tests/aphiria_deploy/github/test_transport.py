@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from aphiria_deploy.errors import InputError, UnavailableError
+from aphiria_deploy import errors as base
+from aphiria_deploy.errors import AphiriaDeployError, InputError, UnavailableError
 from aphiria_deploy.github import errors
 from aphiria_deploy.github.client import GitHub
 from aphiria_deploy.github.transport import PER_PAGE, Transport, rate_limited, refusal
@@ -281,3 +282,49 @@ def test_what_a_workflow_has_to_say_is_told(environ: dict[str, str]) -> None:
 def test_names_cannot_change_the_path(stand_in: StandIn, github: GitHub) -> None:
     assert github.permission_of("../../user?x=1#").permission == "none"
     assert stand_in.requests[-1].path.endswith("/collaborators/..%2F..%2Fuser%3Fx%3D1%23/permission")
+
+
+@pytest.mark.parametrize("status", [*range(300, 309), *range(400, 452), *range(500, 512), 599])
+def test_every_status_is_an_error_of_ours(status: int) -> None:
+    assert isinstance(refusal(status, b"", "GET /x"), AphiriaDeployError)
+
+
+def test_every_error_of_ours_is_in_the_tree() -> None:
+    tree = str(base.__doc__)
+    for name, kind in vars(errors).items():
+        if isinstance(kind, type) and kind.__module__ == errors.__name__:
+            assert name in tree, name
+            assert issubclass(kind, AphiriaDeployError)
+
+
+# Redirects of what changes something
+
+
+def moved(asked: Asked, status: int, to: str) -> Said | None:
+    return Said(status, None, {"Location": to}) if asked.method != "GET" and "elsewhere" not in asked.path else None
+
+
+def test_a_repository_that_moved_is_followed_where_the_method_stays(stand_in: StandIn, github: GitHub) -> None:
+    comment = stand_in.comment(7, "before")
+    target = f"/repos/aphiria/aphiria.com/issues/comments/{comment['id']}"
+    stand_in.before.append(first(1, Said(307, None, {"Location": target})))
+
+    assert github.edit_comment(comment["id"], "after").body == "after"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+def test_a_redirect_that_would_become_a_read_is_not_followed(status: int, stand_in: StandIn, github: GitHub) -> None:
+    stand_in.before.append(lambda asked: moved(asked, status, "/user"))
+
+    with pytest.raises(errors.GitHubRefusedError, match=f"found the answer {status}"):
+        github.create_comment(7, "x")
+    assert len(stand_in.requests) == 1
+
+
+def test_what_is_written_goes_to_no_other_host(stand_in: StandIn, github: GitHub) -> None:
+    elsewhere = f"{stand_in.api.replace('127.0.0.1', 'localhost')}/elsewhere/1"
+    stand_in.before.append(lambda asked: moved(asked, 307, elsewhere))
+
+    with pytest.raises(errors.GitHubUnavailableError, match="takes a request's body to another host"):
+        github.edit_comment(1, "x")
+    assert len(stand_in.requests) == 1

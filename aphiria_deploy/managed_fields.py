@@ -1,0 +1,155 @@
+"""Whose fields are whose, and what becomes of those that a person's commands left behind. Pure.
+
+The server writes down in ``metadata.managedFields`` who set which fields, as sets of them:
+https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.kube import FIELD_MANAGER
+
+BY_HAND = ("kubectl", "before-first-apply")
+"""What the names of the field managers begin with that a person's commands leave behind."""
+
+_LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
+
+Fields = dict[str, Any]
+"""A set of fields, as the server writes it: ``f:`` and a name, ``k:`` and an entry's keys, ``v:`` and a value."""
+
+
+def owned_fields(item: Mapping[str, Any]) -> Any:
+    """Gives the fields that are ours, as the server writes them down; None where none is."""
+    return next((entry.get("fieldsV1") for entry in _entries(item) if _is_ours(entry)), None)
+
+
+def managers(item: Mapping[str, Any]) -> set[str]:
+    """Gives the names of those who own fields of an object, its status aside."""
+    # A replica count that was set through the subresource "scale" is a field of the object like any other.
+    return {entry.get("manager", "") for entry in _entries(item) if entry.get("subresource") != "status"}
+
+
+def by_hand(item: Mapping[str, Any]) -> set[str]:
+    """Gives the names of the commands of a person that own fields of an object."""
+    return {name for name in managers(item) if name.startswith(BY_HAND)}
+
+
+def fields_by_hand(item: Mapping[str, Any]) -> Fields:
+    """Gives the fields that a person's commands own."""
+    fields: Fields = {}
+    for entry in _entries(item):
+        if _is_by_hand(entry):
+            fields = _union(fields, entry.get("fieldsV1") or {})
+    return fields
+
+
+def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Gives the managed fields with those of a person's commands made ours; None where there are none."""
+    mine = [entry for entry in entries if _is_by_hand(entry) or _is_ours(entry)]
+    others = [entry for entry in entries if not (_is_by_hand(entry) or _is_ours(entry))]
+    if not any(map(_is_by_hand, mine)):
+        return None
+    fields: Fields = {}
+    for entry in mine:
+        fields = _union(fields, entry.get("fieldsV1") or {})
+    ours: Fields = {key: mine[0][key] for key in ("apiVersion", "time", "fieldsType") if key in mine[0]}
+    return [{**ours, "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}, *others]
+
+
+def as_adopted(live: Manifest, would_be: Manifest) -> Manifest:
+    """Gives an object as it will be when it was adopted and applied.
+
+    The server's dry run does not tell: there, what a person's commands own is still theirs, and stays.
+
+    Args:
+        live: The object as it is.
+        would_be: The object as the dry run says.
+    """
+    kept: Fields = owned_fields(would_be) or {}
+    for entry in _entries(live):
+        if not _is_by_hand(entry) and not _is_ours(entry):
+            kept = _union(kept, entry.get("fieldsV1") or {})
+    # It goes too, and nobody wants to see it.
+    kept = _union(kept, {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}})
+    found: Manifest = _without(would_be, fields_by_hand(live), kept)
+    return found
+
+
+def comparable(live: Manifest, manifest: Manifest) -> Manifest:
+    """Gives what a live Secret has of what is asked for, and of what was ours: the rest is others', and stays.
+
+    Where nothing of it is ours yet, what a person's commands own counts as ours: it is adopted.
+    """
+    ours: Fields = owned_fields(live) or fields_by_hand(live)
+    metadata = {key: live["metadata"].get(key) for key in manifest["metadata"]}
+    for part in ("annotations", "labels"):
+        asked = manifest["metadata"].get(part) or {}
+        found = _of(live["metadata"].get(part), asked, (ours.get("f:metadata") or {}).get(f"f:{part}"))
+        if found or asked:
+            metadata[part] = found
+    data = _of(live.get("data"), manifest["data"], ours.get("f:data"))
+    return {key: live.get(key) for key in manifest} | {"metadata": metadata, "data": data}
+
+
+def _of(live: Mapping[str, Any] | None, asked: Mapping[str, Any], ours: Fields | None) -> dict[str, Any]:
+    names = {f"f:{name}" for name in asked} | (ours or {}).keys() - {_LAST_APPLIED}
+    return {name: value for name, value in (live or {}).items() if f"f:{name}" in names}
+
+
+def _entries(item: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return item["metadata"].get("managedFields") or []
+
+
+def _is_ours(entry: Mapping[str, Any]) -> bool:
+    known = entry.get("manager"), entry.get("operation"), entry.get("subresource") or ""
+    return known == (FIELD_MANAGER, "Apply", "")
+
+
+def _is_by_hand(entry: Mapping[str, Any]) -> bool:
+    return entry.get("manager", "").startswith(BY_HAND) and not entry.get("subresource")
+
+
+def _union(one: Fields, other: Fields) -> Fields:
+    return {key: _union(one.get(key) or {}, other.get(key) or {}) for key in [*one, *(other.keys() - one.keys())]}
+
+
+def _without(value: Any, gone: Fields, kept: Fields) -> Any:
+    """A value without the fields of one set, where another does not have them too."""
+    if isinstance(value, dict):
+        below = ((key, _below(one, f"f:{key}", gone, kept)) for key, one in value.items())
+        return {key: rest[0] for key, rest in below if rest}
+    if isinstance(value, list):
+        return [rest[0] for one in value if (rest := _below(one, _name(one, gone), gone, kept))]
+    return value
+
+
+def _below(value: Any, name: str, gone: Fields, kept: Fields) -> list[Any]:
+    """What is left of a value, in a list; nothing where it goes."""
+    fields = gone.get(name)
+    if fields is None:
+        return [value]
+    whole = not fields or "." in fields
+    if whole and name not in kept:
+        return []
+    return [_without(value, fields, kept.get(name) or {})] if fields else [value]
+
+
+def _name(entry: Any, fields: Fields) -> str:
+    """By which name a set has an entry of a list; empty where it does not."""
+    return next((name for name, sought in _listed(fields) if _fits(entry, sought, name)), "")
+
+
+def _listed(fields: Fields) -> Iterator[tuple[str, Any]]:
+    for name in fields:
+        if name.startswith(("k:", "v:")):
+            yield name, json.loads(name[2:])
+
+
+def _fits(entry: Any, sought: Any, name: str) -> bool:
+    if name.startswith("v:"):
+        return bool(entry == sought)
+    return isinstance(entry, dict) and all(entry.get(key) == value for key, value in sought.items())
