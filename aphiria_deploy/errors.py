@@ -9,6 +9,7 @@
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
     │   ├── prerequisites.MissingPrerequisitesError  the cluster lacks what a site needs
+    │   ├── stacks.StackSettingsError       a stack's configuration cannot be used
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
     │   ├── ImageContentError               what is there is no image that runs, or not of the approved commit

@@ -82,7 +82,7 @@ def test_preview_ends_with_3_when_something_would_change(run: Command, pulumi: P
 def test_a_setting_is_for_one_run(run: Command, pulumi: Pulumi) -> None:
     assert run("up", "production-dns", "--set", f"address={ADDRESS}").code == 0
     without = run("up", "production-dns")
-    assert without.code == 1
+    assert without.code == 2
     assert "address: found none" in without.err
     assert run("up", "production-dns", "--set", "address").code == 2
 
