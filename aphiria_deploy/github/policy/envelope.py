@@ -25,7 +25,6 @@ from aphiria_deploy.registry.reference import Reference
 
 _FILE = re.compile(r"[0-9]{2}-[a-z][a-z-]{0,30}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_MOST_BYTES = 1024
 
 
 def envelope_violations(bundle: Bundle, reference: Bundle) -> Iterator[Violation]:
@@ -97,10 +96,7 @@ def _is_its_own(spec: SecretSpec, reference: Bundle) -> bool:
         and bool(_NAME.fullmatch(spec.name))
         and spec.type == "Opaque"
         and not spec.labels
-        and all(
-            isinstance(source, Constant) or (isinstance(source, Generated) and 16 <= source.bytes <= _MOST_BYTES)
-            for source in spec.keys.values()
-        )
+        and all(isinstance(source, (Constant, Generated)) for source in spec.keys.values())
     )
 
 

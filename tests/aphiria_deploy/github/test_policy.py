@@ -319,14 +319,6 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a Secret of another type": (secret(type="kubernetes.io/service-account-token"), "a Secret that the main branch"),
     "a Secret with labels": (secret(labels={"applyset.kubernetes.io/part-of": "x"}), "a Secret that the main branch"),
     "a Secret with a name that is a path": (secret(name="../x"), "a Secret that the main branch"),
-    "a generated value without length": (
-        secret(keys={"key": {"from": "generated", "bytes": 1}}),
-        "a Secret that the main",
-    ),
-    "a generated value without end": (
-        secret(keys={"key": {"from": "generated", "bytes": 10**9}}),
-        "a Secret that the main branch",
-    ),
     "a password that is known": (
         lambda d: d["secrets"][0]["keys"].update(DB_PASSWORD={"from": "constant", "value": "x"}),
         "a Secret that the main",
