@@ -35,7 +35,9 @@ def restore(how: How, name: str) -> Restored:
         NotApprovedError: Whoever was asked did not agree.
     """
     with _backups(how) as (backups, shown):
-        _require_agreement(how, shown, f"Restore {how.environment}'s database to {name}? What is there now is kept beside it.")
+        _require_agreement(
+            how, shown, f"Restore {how.environment}'s database to {name}? What is there now is kept beside it."
+        )
         return backups.restore(name)
 
 
