@@ -72,7 +72,9 @@ def assert_refused(ended: Ended, code: int | None = None) -> None:
     assert ended.code in ({2, 5} if code is None else {code}), ended
     assert ended.out == ""
     assert "Traceback" not in ended.err
-    assert len(re.findall("^[Ee]rror: ", ended.err, re.MULTILINE)) == 1
+    # Without a command it is the help.
+    helped = re.match(r"Usage: aphiria-deploy( secrets)? \[OPTIONS\] COMMAND", ended.err)
+    assert helped or len(re.findall("^[Ee]rror: ", ended.err, re.MULTILINE)) == 1
     for value in (OUTPUTS["postgresqlAdminPassword"], OUTPUTS["ghcrToken"]):
         assert value not in ended.err
 
@@ -95,17 +97,17 @@ MISTAKES: list[tuple[list[str], int, str]] = [
     (["pr", "108", *GOOD], 2, "bundle.json: environment: found pr-107, expected pr-108"),
     (["production", *GOOD], 2, "bundle.json: environment: found pr-107, expected production"),
     (["pr", "107", "--kubeconfig", "config"], 2, "found no pyproject.toml"),
-    (["pr", "107", "--bundle", "bundle.json", "--outputs", "outputs.json"], 2, "the cluster: found none named"),
+    (["pr", "107", "--bundle", "bundle.json", "--outputs", "outputs.json"], 2, "outputs.json: kubeconfig: found none"),
     (["pr", "107", *GOOD[:4], "--kubeconfig", "nowhere"], 2, "nowhere: No such file or directory"),
     (["pr", "107", *GOOD, "--context", "other"], 2, "found no context 'other'; expected one of kind-here"),
     (["pr", "107", *GOOD[2:], "--bundle", "nowhere"], 2, "nowhere: No such file or directory"),
     (["pr", "107", *GOOD[2:], "--bundle", "outputs.json"], 2, "outputs.json: not a bundle"),
     (["pr", "107", *GOOD[:2], "--outputs", "nowhere", *GOOD[4:]], 2, "nowhere: No such file or directory"),
     (["pr", "107", *GOOD[:2], "--outputs", "/", *GOOD[4:]], 2, "/: Is a directory"),
-    (["pr", "107", *GOOD[:2], *GOOD[4:]], 5, "found no outputs; give them with --outputs FILE"),
+    (["pr", "107", *GOOD[:2], *GOOD[4:]], 2, "stack preview-base: found no outputs, expected --outputs FILE"),
     (["status", "pr-0", "--kubeconfig", "config"], 2, "'pr-0': found no environment"),
     (["status", "pr-1"], 2, "no kubeconfig"),
-    (["list", "--outputs", "outputs.json"], 2, "the cluster: found none named"),
+    (["list", "--outputs", "outputs.json"], 2, "outputs.json: kubeconfig: found none"),
     (["logs", "pr-1", "--tail", "0", "--kubeconfig", "config"], 2, "'--tail'"),
     (["rollback", "pr-1"], 2, "the cluster: found none named"),
     (["rollback", "pr-1", "--to", "0", "--kubeconfig", "config"], 2, "'--to'"),
@@ -161,6 +163,36 @@ def test_everything_that_is_missing_is_told_at_once(folder: Path, bundle: Bundle
     assert_refused(ended, 2)
     told = ("samples for api", "ghcrUsername: found an empty", "ghcrToken: found none", "ghcrToekn", "/nowhere/plugin")
     assert [word for word in told if word not in ended.err] == []
+
+
+@pytest.mark.parametrize("command", [["pr", "107"], ["diff", "pr-107"], ["secrets", "apply", "pr-107"]])
+def test_a_bundle_that_was_changed_afterwards_is_refused(folder: Path, command: list[str]) -> None:
+    document = (folder / "bundle.json").read_text().replace('"preview-quota"', '"no-quota"')
+    (folder / "bundle.json").write_text(document)
+
+    ended = run(*command, *GOOD)
+
+    assert_refused(ended, 2)
+    assert "bundle.json: the content hash is sha256:" in ended.err
+    assert "it was changed after it was made" in ended.err
+
+
+def test_a_bundle_with_findings_is_refused_with_all_of_them(folder: Path, bundle: Bundle) -> None:
+    document = json.loads(encode(bundle))
+    del document["hash"]
+    for file in document["files"]:
+        for item in file["manifests"]:
+            if item["kind"] == "Service":
+                item["spec"]["selector"] = {"app": "nobody"}
+            if item["kind"] == "Deployment":
+                item["spec"]["template"]["spec"]["hostNetwork"] = True
+    (folder / "bundle.json").write_bytes(encode(msgspec.convert(document, Bundle)))
+
+    ended = run("pr", "107", *GOOD)
+
+    assert_refused(ended, 2)
+    assert re.search("pr-107: found [0-9]+ errors in its manifests, expected none:", ended.err)
+    assert {"host-access", "service-target"} <= set(re.findall("^  ([a-z-]+): ", ended.err, re.MULTILINE))
 
 
 def test_a_missing_kubeconfig_does_not_hide_the_rest(folder: Path) -> None:

@@ -17,12 +17,13 @@ COMMANDS += ["rollback", "destroy", "secrets apply", "check", "synth", "gc", "pr
 COMMON = {"--kubeconfig", "--context", "--outputs", "--output", "--verbose"}
 """The options that every command on a cluster has."""
 DEPLOYING = {"--bundle", "--plan", "--yes", "--timeout", "--wait-for-lock", "--skip-health-check", "--take-over"}
+JOINING = {"--skip-cluster", "--skip-dns", "--skip-dns-wait"}
 IMAGES = {"--web-image", "--api-image", "--images"}
 OPTIONS = {
     "pr": COMMON | DEPLOYING | IMAGES | {"--commit"},
-    "production": COMMON | DEPLOYING | IMAGES | {"--commit"},
-    "preview-base": COMMON | DEPLOYING,
-    "local": COMMON - {"--outputs"} | DEPLOYING | IMAGES,
+    "production": COMMON | DEPLOYING | JOINING | IMAGES | {"--commit"},
+    "preview-base": COMMON | DEPLOYING | JOINING,
+    "local": COMMON - {"--outputs"} | DEPLOYING | IMAGES | {"--skip-cluster"},
     "diff": COMMON | IMAGES | {"--bundle", "--timeout", "--take-over"},
     "drift": COMMON,
     "status": COMMON,
