@@ -35,24 +35,31 @@ def commands(site_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) ->
     return Commands(tmp_path_factory.mktemp("failures"), site_cluster.plane.kubeconfig, OUTPUTS)
 
 
+@pytest.fixture(scope="module")
+def gateway_class(site_cluster: Cluster) -> None:
+    """What a local cluster has of the controller of its Gateways."""
+    made = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "nginx"}}
+    site_cluster.plane.apply(made | {"spec": {"controllerName": GATEWAY_CONTROLLER}})
+
+
 def results(cluster: Cluster, bundle: Bundle) -> list[Result]:
     """How the releases of an environment ended, the newest first."""
     return [header.result for header in cluster.remembered(bundle.environment.name).headers]
 
 
-def test_a_failed_migration_is_diagnosed_and_the_next_run_converges(site_cluster: Cluster, commands: Commands) -> None:
+def test_what_crashes_is_diagnosed_and_the_next_run_converges(site_cluster: Cluster, commands: Commands) -> None:
     bundle = preview()
     name, namespace = bundle.environment.name, bundle.environment.namespace
-    site_cluster.kubelet.logs["db-migration"] = ["SQLSTATE[42P01]: relation does not exist"]
-    with site_cluster.behaving(namespace, db_migration=Behaviour.FAIL):
+    with site_cluster.behaving(namespace, php=Behaviour.CRASH_LOOP):
         ended = commands.deploy(bundle)
-    del site_cluster.kubelet.logs["db-migration"]
+        before = commands.ask("logs", name, "php", "--previous")
 
     assert (ended.code, ended.data["result"]) == (1, "failed"), ended
     jsonschema.validate(ended.data, DEPLOY)
     diagnosis = ended.data["diagnosis"]
-    assert diagnosis["kind"] == "Job"
-    assert ["SQLSTATE[42P01]: relation does not exist"] in [log["lines"] for log in diagnosis["logs"]]
+    assert (diagnosis["kind"], diagnosis["reason"]) == ("Deployment", "CrashLoopBackOff")
+    assert ["it failed"] in [log["lines"] for log in diagnosis["logs"]]
+    assert (before.code, before.out.partition(" | ")[2]) == (0, "it failed\n")
     status = commands.ask("status", name)
     assert status.code == 1
     assert "NOT HEALTHY, revision 1 failed" in status.out
@@ -99,6 +106,7 @@ def test_who_comes_second_is_told_who_is_at_work(site_cluster: Cluster, commands
     assert results(site_cluster, bundle) == []
 
 
+@pytest.mark.usefixtures("gateway_class")
 def test_another_clusters_environment_is_refused_before_anything_is_written(
     site_cluster: Cluster, commands: Commands
 ) -> None:
@@ -148,9 +156,7 @@ def _own() -> Bundle:
 
 @pytest.fixture
 def unmarked(site_cluster: Cluster) -> Iterator[None]:
-    """The cluster without its marker, as one of the user's own is at first, with what brings Gateways to it."""
-    gateways = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "GatewayClass", "metadata": {"name": "nginx"}}
-    site_cluster.plane.apply(gateways | {"spec": {"controllerName": GATEWAY_CONTROLLER}})
+    """The cluster without its marker, as one of the user's own is at first."""
     ref = Ref(Kind("v1", "ConfigMap"), marker.NAME, marker.NAMESPACE)
     found = site_cluster.client.get(ref, soon())
     site_cluster.client.delete(ref, soon(), uid=found["metadata"]["uid"])
@@ -167,7 +173,7 @@ def _kubeconfig(cluster: Cluster, folder: Path, context: str) -> str:
     return str(path)
 
 
-@pytest.mark.usefixtures("unmarked")
+@pytest.mark.usefixtures("gateway_class", "unmarked")
 def test_a_cluster_of_ones_own_is_marked_and_no_other_is_touched(
     site_cluster: Cluster, commands: Commands, tmp_path: Path
 ) -> None:
