@@ -64,7 +64,7 @@ def _same(part: str, found: Any, wanted: Any) -> Iterator[Violation]:
 
 def _contract(bundle: Bundle, reference: Bundle) -> Iterator[Violation]:
     # The rest is between the site's code and its manifests, and a pull request may change both.
-    for part in ("production_cookie_domain", "private_registries", "cluster_cidrs"):
+    for part in ("production_cookie_domain", "private_registries", "previews", "cluster_cidrs"):
         yield from _same(f"contract.{part}", getattr(bundle.contract, part), getattr(reference.contract, part))
 
 

@@ -449,6 +449,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     # What the rules are told
     "no private registries": (lambda d: d["contract"].update(privateRegistries=[]), "contract.private_registries"),
+    "fewer previews than there are": (lambda d: d["contract"].update(previews=2), "contract.previews"),
     "no ranges of the cluster": (lambda d: d["contract"].update(clusterCidrs=[]), "contract.cluster_cidrs"),
     "no cookie domain of production": (
         lambda d: d["contract"].pop("productionCookieDomain"),
