@@ -115,12 +115,6 @@ def ask_stack(name: str) -> Mapping[str, Any]:
     from aphiria_deploy.stacks.automation import Stacks
     from aphiria_deploy.stacks.runs import Runner
 
-    try:
-        folder = cluster_folder(Path.cwd())
-    except InputError as error:
-        raise InputError(
-            f"stack {name}: found no outputs, expected --outputs FILE, or the program that makes the stack: {error}"
-        ) from error
     deadline = Deadline.after(_ASK_SECONDS, f"the outputs of the stack {name}")
     return Runner(Stacks(folder, deadline), deadline, lambda _: None).outputs(name)
 
