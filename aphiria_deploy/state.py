@@ -150,11 +150,13 @@ class State:
     def forget(self, known: Remembered, deadline: Deadline) -> list[Ref]:
         """Removes all that is remembered of an environment: the last step of its destruction.
 
+        The newest release goes last: while it is there, whatever is left is found, whenever the run died.
+
         Returns:
             What was removed.
         """
-        records = [header.record for header in reversed(known.headers)]
-        records += [known.parent] if known.parent else []
+        records = [known.parent] if known.parent else []
+        records += [header.record for header in reversed(known.headers)]
         for record in records:
             self._delete(record, deadline)
         return [Ref.of(record) for record in records]

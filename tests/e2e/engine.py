@@ -125,9 +125,9 @@ class Cluster:
         request = Request(bundle=bundle, **settings)
         return deploy(client or self.client, request, progress or Heard(), cancellation)
 
-    def roll_back(self, environment: str, to: int | None = None, progress: Silent | None = None) -> Report:
+    def roll_back(self, environment: str, client: Client | None = None, *, to: int | None = None) -> Report:
         """Brings a release back."""
-        return roll_back(self.client, environment, progress or Heard(), Cancellation(), to=to)
+        return roll_back(client or self.client, environment, Heard(), Cancellation(), to=to)
 
     def destroy(
         self, environment: str, progress: Silent | None = None, client: Client | None = None, **how: Any
