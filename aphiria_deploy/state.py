@@ -134,11 +134,7 @@ class State:
         self, parent: Parent, release: Release, deadline: Deadline, *, finished: datetime | None = None
     ) -> None:
         """Writes the ApplySet's parent, with what a list of all environments shows."""
-        manifest = parent.manifest(release.tool)
-        environment = release.bundle.environment.name
-        manifest["metadata"]["labels"] |= {ENVIRONMENT: environment, SITE: release.bundle.site}
-        manifest["metadata"]["annotations"] |= {SUMMARY: json.dumps(summary(release, finished), sort_keys=True)}
-        self._client.apply(manifest, deadline, force=True)
+        self._client.apply(parent_manifest(parent, release, finished), deadline, force=True)
 
     def prune(self, known: Remembered, deadline: Deadline) -> None:
         """Removes the releases that are no longer kept; never the one that runs."""
@@ -163,6 +159,15 @@ class State:
 
     def _delete(self, record: Manifest, deadline: Deadline) -> None:
         self._client.delete(Ref.of(record), deadline, uid=record["metadata"]["uid"], propagation="Background")
+
+
+def parent_manifest(parent: Parent, release: Release, finished: datetime | None = None) -> Manifest:
+    """The ApplySet's parent as it is written, with what a list of all environments shows."""
+    manifest = parent.manifest(release.tool)
+    environment = release.bundle.environment.name
+    manifest["metadata"]["labels"] |= {ENVIRONMENT: environment, SITE: release.bundle.site}
+    manifest["metadata"]["annotations"] |= {SUMMARY: json.dumps(summary(release, finished), sort_keys=True)}
+    return manifest
 
 
 def remembered(environment: str, secrets: Iterable[Manifest]) -> Remembered:
