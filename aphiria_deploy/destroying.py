@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 
 import msgspec
@@ -17,7 +18,7 @@ from aphiria_deploy.bundle import Bundle, Contract, Destruction, Environment, En
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref
-from aphiria_deploy.lease import Holder, Lease, held
+from aphiria_deploy.lease import Holder, Lease, exists, held
 from aphiria_deploy.objects import GroupKind, ObjectKey
 from aphiria_deploy.progress import Phases, Progress
 from aphiria_deploy.releases import ENVIRONMENT, SITE
@@ -131,7 +132,7 @@ class _Destroy:
         namespace = self._namespace()
         bundle = self._bundle(known) or (_unrecorded(namespace, self._request, found) if namespace else None)
         if bundle is None and namespace is None:
-            return self._report("absent")
+            return self._absent(found)
         if bundle is None:
             raise DestroyError(
                 f"{self._name}: found Namespace preview-{self._name} and no release of it in {marker.NAMESPACE}, "
@@ -143,16 +144,33 @@ class _Destroy:
         if self._request.jobs is not None:
             destruction = msgspec.structs.replace(destruction, jobs=list(self._request.jobs))
         _require_ours(namespace, bundle)
-        with held(
+        with self._held() as lease:
+            error = self._carry_out(bundle, destruction, lease)
+        return self._report("failed" if error else "destroyed", error)
+
+    def _absent(self, found: marker.Marker | None) -> Report:
+        if found is None:
+            raise marker.WrongClusterError(
+                f"{self._client.access.where} ({self._client.access.url}): found no {self._name}, and no marker of a "
+                "site's cluster, expected one: that it is not here says nothing; name the right cluster with "
+                "--kubeconfig, --context or --outputs"
+            )
+        if exists(self._client, self._name, self._deadline):
+            # Of a run that has just begun: whoever waits for it looks again. Of one that died it goes with this.
+            with self._held():
+                pass
+            return self.run()
+        return self._report("absent")
+
+    def _held(self) -> AbstractContextManager[Lease]:
+        return held(
             self._client,
             self._name,
             Holder("destroy"),
             self._deadline,
             self._cancellation,
             wait_seconds=self._request.wait_for_lock,
-        ) as lease:
-            error = self._carry_out(bundle, destruction, lease)
-        return self._report("failed" if error else "destroyed", error)
+        )
 
     def _bundle(self, known: Remembered) -> Bundle | None:
         """By what is recorded; of several releases the newest, whether or not it was deployed."""

@@ -8,6 +8,7 @@ from functools import partial
 from aphiria_deploy.adoption import adopt
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.deleting import delete
+from aphiria_deploy.errors import CancelledError
 from aphiria_deploy.kube import Client, Deadline, concurrently
 from aphiria_deploy.lease import Lease
 from aphiria_deploy.plan import Action, Plan, PlannedWave, Step
@@ -72,6 +73,10 @@ class Executor:
         since = self._client.now()
         calls: list[Callable[[], Manifest | None]] = [partial(self._one, step) for step in wave.steps]
         outcomes = concurrently(calls, self._deadline.cancellation, workers=self._client.width, all_of_them=False)
+        # What failed, and not what was not begun because of it.
+        errors = [outcome.error for outcome in outcomes if outcome.error]
+        for error in sorted(errors, key=lambda error: isinstance(error, CancelledError)):
+            raise error
         applied = [outcome.get() for outcome in outcomes]
         awaited = [item for step, item in zip(wave.steps, applied, strict=True) if step.awaited and item]
         self._waiter.until_ready(awaited, since)

@@ -206,6 +206,11 @@ def held(
             lease.release(Deadline.after(10, "giving the lease back"))
 
 
+def exists(client: Client, environment: str, deadline: Deadline) -> bool:
+    """Whether there is a lease of an environment, whoever holds it, or held it until they died."""
+    return client.find(Ref(_KIND, environment, NAMESPACE), deadline, metadata_only=True) is not None
+
+
 def _acquire(client: Client, environment: str, holder: Holder, deadline: Deadline, wait_seconds: float) -> Manifest:
     patience = deadline.within(wait_seconds)
     ref = Ref(_KIND, environment, NAMESPACE)

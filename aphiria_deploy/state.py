@@ -134,11 +134,7 @@ class State:
         self, parent: Parent, release: Release, deadline: Deadline, *, finished: datetime | None = None
     ) -> None:
         """Writes the ApplySet's parent, with what a list of all environments shows."""
-        manifest = parent.manifest(release.tool)
-        environment = release.bundle.environment.name
-        manifest["metadata"]["labels"] |= {ENVIRONMENT: environment, SITE: release.bundle.site}
-        manifest["metadata"]["annotations"] |= {SUMMARY: json.dumps(summary(release, finished), sort_keys=True)}
-        self._client.apply(manifest, deadline, force=True)
+        self._client.apply(parent_manifest(parent, release, finished), deadline, force=True)
 
     def prune(self, known: Remembered, deadline: Deadline) -> None:
         """Removes the releases that are no longer kept; never the one that runs."""
@@ -150,17 +146,28 @@ class State:
     def forget(self, known: Remembered, deadline: Deadline) -> list[Ref]:
         """Removes all that is remembered of an environment: the last step of its destruction.
 
+        The newest release goes last: while it is there, whatever is left is found, whenever the run died.
+
         Returns:
             What was removed.
         """
-        records = [header.record for header in reversed(known.headers)]
-        records += [known.parent] if known.parent else []
+        records = [known.parent] if known.parent else []
+        records += [header.record for header in reversed(known.headers)]
         for record in records:
             self._delete(record, deadline)
         return [Ref.of(record) for record in records]
 
     def _delete(self, record: Manifest, deadline: Deadline) -> None:
         self._client.delete(Ref.of(record), deadline, uid=record["metadata"]["uid"], propagation="Background")
+
+
+def parent_manifest(parent: Parent, release: Release, finished: datetime | None = None) -> Manifest:
+    """The ApplySet's parent as it is written, with what a list of all environments shows."""
+    manifest = parent.manifest(release.tool)
+    environment = release.bundle.environment.name
+    manifest["metadata"]["labels"] |= {ENVIRONMENT: environment, SITE: release.bundle.site}
+    manifest["metadata"]["annotations"] |= {SUMMARY: json.dumps(summary(release, finished), sort_keys=True)}
+    return manifest
 
 
 def remembered(environment: str, secrets: Iterable[Manifest]) -> Remembered:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aphiria_deploy import destroying, marker
+from aphiria_deploy.applyset import PART_OF
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.deploying import Report, Request, deploy
 from aphiria_deploy.errors import NotFoundError
@@ -125,9 +126,9 @@ class Cluster:
         request = Request(bundle=bundle, **settings)
         return deploy(client or self.client, request, progress or Heard(), cancellation)
 
-    def roll_back(self, environment: str, to: int | None = None, progress: Silent | None = None) -> Report:
+    def roll_back(self, environment: str, client: Client | None = None, *, to: int | None = None) -> Report:
         """Brings a release back."""
-        return roll_back(self.client, environment, progress or Heard(), Cancellation(), to=to)
+        return roll_back(client or self.client, environment, Heard(), Cancellation(), to=to)
 
     def destroy(
         self, environment: str, progress: Silent | None = None, client: Client | None = None, **how: Any
@@ -198,15 +199,23 @@ class Cluster:
 
     def leftovers(self, environment: str) -> list[str]:
         """What is there of an environment, wherever it is; its Lease and what is remembered of it too."""
+        part = re.compile(rf"\b{re.escape(environment)}\b")
+        return [line for line in self._everything() if part.search(line)]
+
+    def members(self, environment: str) -> set[str]:
+        """The members of an environment's ApplySet, wherever they are."""
+        return set(self._everything(f"--selector={PART_OF}={self.remembered(environment).as_parent().id}"))
+
+    def _everything(self, *selected: str) -> list[str]:
         found = self.plane.kubectl(
             "get",
             "namespaces,secrets,configmaps,jobs,pods,deployments,services,leases",
             "--all-namespaces",
-            '--output=jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{"\\n"}{end}',
+            *selected,
+            "--output=jsonpath={range .items[*]}{.kind} {.metadata.namespace}/{.metadata.name}{'\\n'}{end}",
         )
         assert found.returncode == 0, found.stderr
-        part = re.compile(rf"\b{re.escape(environment)}\b")
-        return [line for line in found.stdout.splitlines() if part.search(line)]
+        return [line.replace(" /", " ") for line in found.stdout.splitlines()]
 
     def _behaviour(self, pod: Mapping[str, Any], container: str) -> Behaviour | None:
         namespace, spec = pod["metadata"]["namespace"], pod["spec"]
