@@ -261,6 +261,35 @@ def test_what_is_exchanged_between_approval_and_deploy_is_refused(project: Proje
     assert project.engine.deployed == []
 
 
+@pytest.mark.parametrize("why", ["pushed", "closed"])
+def test_what_happens_between_pushing_the_images_and_the_deploy_voids_the_approval(why: str, project: Project) -> None:
+    github = project.github
+    github.open_pull(107, sha("1"), author="ann")
+    github.may("ann", "admin")
+    built = pushed(project, "1", 1)
+    approved = project.folder / str(project.run) / "approved"
+    stepping.push_approved(approved, built / "images")
+    if why == "pushed":
+        github.pulls[107]["head"]["sha"] = sha("2")
+    else:
+        github.pulls[107]["state"] = "closed"
+
+    with pytest.raises(AphiriaDeployError, match=r"commit: found 2|what is closed has no preview"):
+        stepping.deploy(approved, NOWHERE)
+    assert project.engine.deployed == []
+    assert project.states() == []
+
+
+def test_what_was_not_pushed_is_not_deployed(project: Project) -> None:
+    project.github.open_pull(107, sha("a"), author="ann")
+    project.github.may("ann", "admin")
+    pushed(project, "a", 1)
+
+    with pytest.raises(AphiriaDeployError, match="expected an image"):
+        stepping.deploy(project.folder / str(project.run) / "approved", NOWHERE)
+    assert project.engine.deployed == []
+
+
 def test_a_pull_request_that_is_closed_before_its_deploy_gets_none(project: Project) -> None:
     github = project.github
     github.open_pull(107, sha("1"), author="ann")
