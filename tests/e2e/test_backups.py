@@ -19,7 +19,8 @@ from aphiria_deploy.marker import STACK, WrongClusterError
 from aphiria_deploy.waiting import NotReadyError
 from constructs_lib import backup_jobs
 from tests.constructs_lib import test_backup as constructs
-from tests.e2e.engine import Cluster, Heard, soon
+from tests.e2e.command import Commands
+from tests.e2e.engine import OUTPUTS, Cluster, Heard, soon
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small
 
@@ -229,3 +230,56 @@ def test_another_cluster_is_left_alone(site_cluster: Cluster, small: Small) -> N
             _backups(site_cluster, small.environment).take()
     finally:
         site_cluster.client.patch(Ref.of(marker), {"data": marker["data"]}, soon())
+
+
+@pytest.fixture(scope="module")
+def commands(site_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    return Commands(tmp_path_factory.mktemp("commands"), site_cluster.plane.kubeconfig, OUTPUTS)
+
+
+def test_the_command_takes_lists_restores_and_discards(site_cluster: Cluster, small: Small, commands: Commands) -> None:
+    logs, name = site_cluster.kubelet.logs, small.environment
+    logs["upload"] = [f"backup {_NAME}: uploaded, and read back"]
+    logs["files"] = [json.dumps({"Path": f"{_NAME}.dump", "Size": 5 * 1024 * 1024})]
+    logs["kept"] = [json.dumps({"database": _KEPT, "bytes": 100})]
+    logs["restore"] = [json.dumps({"restored": "shop", "kept": _KEPT})]
+
+    taken = commands.ask("db", "backup", name)
+    listed = commands.ask("db", "list", name)
+    listed_as_data = commands.ask("db", "list", name, "--output", "json")
+    restored = commands.ask("db", "restore", name, _NAME)
+    discarded = commands.ask("db", "discard", name, _KEPT, "--output", "json")
+
+    assert (taken.code, taken.out) == (0, f"{_NAME}\n"), taken
+    assert listed.out.splitlines() == [
+        f"{_NAME}     5.0 MiB  incomplete: it cannot be restored",
+        f"{_KEPT}       100 B  kept by a restore",
+    ]
+    assert listed_as_data.data == {
+        "environment": name,
+        "backups": [{"name": _NAME, "taken": "2026-01-31T02:00:00+00:00", "bytes": 5242880, "complete": False}],
+        "kept": [{"database": _KEPT, "bytes": 100}],
+    }
+    assert restored.out.splitlines() == [
+        f"shop is what it was at {_NAME}",
+        f"what was there before is kept as {_KEPT}, until `aphiria-deploy db discard {name} {_KEPT}`",
+    ]
+    assert discarded.data == {"environment": name, "discarded": _KEPT}
+
+
+def test_the_command_fails_as_what_it_did_failed(site_cluster: Cluster, small: Small, commands: Commands) -> None:
+    name = small.environment
+    site_cluster.kubelet.logs["restore"] = [json.dumps({"restored": "shop", "kept": None})]
+
+    no_name = commands.ask("db", "restore", name, "latest")
+    with site_cluster.behaving(small.namespace, migrate=Behaviour.FAIL):
+        migrations = commands.ask("db", "restore", name, _NAME, "--output", "json")
+    with site_cluster.behaving(SHARED, upload=Behaviour.FAIL):
+        upload = commands.ask("db", "backup", name)
+
+    assert (no_name.code, no_name.out) == (2, "")
+    assert "expected one such as 2026/01/31/020000Z-site" in no_name.err
+    assert (migrations.code, migrations.data["result"], migrations.data["database"]) == (1, "failed", "shop")
+    assert small.migration_job in migrations.data["error"]
+    assert (upload.code, upload.out) == (1, "")
+    assert "db-backup-take" in upload.err

@@ -43,7 +43,7 @@ def deployed(request: pytest.FixtureRequest) -> Iterator[_Deployed]:
         server=replace(SERVER, port=port),
         image=IMAGE,
         storage=Quantity("1Gi"),
-        settings={"max_connections": 42, "log_line_prefix": "it's %m \\ "},
+        settings={"max_connections": 42, "log_line_prefix": "it's %m \\ >"},
     )
     made = sets.Set.of(lambda scope: Database(scope, "database", of))
     (part,) = made.only("Deployment")["spec"]["template"]["spec"]["containers"]
@@ -75,7 +75,7 @@ def test_its_configuration_is_read_and_its_data_has_checksums(deployed: _Deploye
     assert wrong == ["listen_addresses", "unix_socket_directories"]
     assert _show(server, "data_checksums") == "on"
     assert _show(server, "max_connections") == "42"
-    assert _show(server, "log_line_prefix") == "it's %m \\ "
+    assert _show(server, "log_line_prefix") == "it's %m \\ >"
     assert _show(server, "password_encryption") == "scram-sha-256"
     assert _show(server, "TimeZone") == "UTC"
     methods = server.query("SELECT DISTINCT auth_method FROM pg_hba_file_rules WHERE type = 'host'")
