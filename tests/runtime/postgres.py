@@ -9,6 +9,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -117,10 +118,11 @@ class Server:
         if process.poll() is not None:
             raise RuntimeError(self.log)
 
-    def stop(self) -> None:
-        """Ends it with its connections, and gives it time to write what it has."""
+    def stop(self, *, keeping: bool = True) -> None:
+        """Ends it with its connections, and where its data is wanted gives it time to write what it has."""
         assert self._process
-        self._process.send_signal(2)
+        # https://www.postgresql.org/docs/16/server-shutdown.html: fast, or immediate
+        self._process.send_signal(signal.SIGINT if keeping else signal.SIGQUIT)
         try:
             self._process.wait(timeout=30)
         except subprocess.TimeoutExpired:
@@ -207,7 +209,7 @@ def server(
             running.run()
             yield running
         finally:
-            running.stop()
+            running.stop(keeping=False)
     finally:
         shutil.rmtree(folder)
 
