@@ -89,10 +89,14 @@ def _shape(manifest: Any, where: str) -> Iterator[Violation]:
         yield Violation(where, shown(manifest), "an object with an apiVersion and a namespace that are texts")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         yield Violation(where, shown(name), "a name of lower-case letters, digits, dots and hyphens")
+    yield from _texts(metadata, f"{where}: metadata")
+
+
+def _texts(metadata: Mapping[str, Any], where: str) -> Iterator[Violation]:
     for part in ("labels", "annotations"):
         entries = metadata.get(part, {})
         if not isinstance(entries, dict) or not all(isinstance(value, str) for value in entries.values()):
-            yield Violation(f"{where}: metadata.{part}", shown(entries), "texts by their names")
+            yield Violation(f"{where}.{part}", shown(entries), "texts by their names")
 
 
 def _object(manifest: Manifest, where: str, reference: Bundle, allowed: Allowed) -> Iterator[Violation]:
@@ -160,7 +164,8 @@ def _workload(spec: Mapping[str, Any], where: str, allowed: Allowed) -> Iterator
         yield Violation(f"{path}.metadata", shown(metadata), "an object")
     else:
         yield from _unknown(metadata, _METADATA - {"name", "namespace"}, f"{path}.metadata")
-        yield from _reserved(metadata, f"{path}.metadata")
+        misshapen = list(_texts(metadata, f"{path}.metadata"))
+        yield from misshapen or _reserved(metadata, f"{path}.metadata")
     yield from pod_violations(pod, f"{path}.spec", allowed)
 
 

@@ -213,6 +213,10 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "metadata that is a text": (lambda d: deployment(d).update(metadata="x"), "an object with a kind and metadata"),
     "a kind that is none": (lambda d: deployment(d).update(kind=["Deployment"]), "an object with a kind"),
     "a namespace that is a list": (lambda d: deployment(d)["metadata"].update(namespace=[NAMESPACE]), "that are texts"),
+    "annotations of pods that are a number": (
+        lambda d: deployment(d)["spec"]["template"]["metadata"].update(annotations=1),
+        "texts by their names",
+    ),
     "a spec that is a text": (lambda d: deployment(d).update(spec="x"), "expected an object"),
     "a template that is a text": (lambda d: deployment(d)["spec"].update(template="x"), "a pod template"),
     "hundreds of objects": (lambda d: d["files"][0]["manifests"].extend([{"kind": "ConfigMap"}] * 500), "at most 200"),
