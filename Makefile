@@ -48,7 +48,7 @@ format: env ## format the code and fix what ruff can fix
 test: env .venv-checkov/.lock npm-packages helm debian ## run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --maxprocesses 8 --dist loadgroup $(ARGS)
 
-bench: env node_modules/.lock ## measure, beside the peers
+bench: env helm node_modules/.lock ## measure, beside the peers
 	$(BIN)/python -m bench
 
 imports: env node_modules/.lock ## make imports/ and the rules' schemas from the CRDs (CRDS=folder, or downloaded)

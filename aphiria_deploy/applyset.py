@@ -17,6 +17,7 @@ from typing import Any
 
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.objects import GroupKind, ObjectKey
+from aphiria_deploy.releases import ENVIRONMENT
 
 PART_OF = "applyset.kubernetes.io/part-of"
 """The label of a member: the ID of its set."""
@@ -111,6 +112,16 @@ def as_member(manifest: Manifest, set_id: str) -> Manifest:
     """Gives an object with the label of a member; the one that was given stays as it is."""
     metadata = manifest["metadata"]
     return manifest | {"metadata": metadata | {"labels": metadata.get("labels", {}) | {PART_OF: set_id}}}
+
+
+def is_member(item: Mapping[str, Any], set_id: str, environment: str) -> bool:
+    """Whether an object is of a set, and of the environment that the set is of.
+
+    Both, because whoever may label an object may put another set's ID on it: what it belongs to by its other label,
+    which a cluster's policies can check, is not pruned by that set's owner.
+    """
+    labels = item["metadata"].get("labels") or {}
+    return labels.get(PART_OF) == set_id and labels.get(ENVIRONMENT) == environment
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -288,6 +288,7 @@ class Contract(_Data, frozen=True, omit_defaults=True):
         cookie_domains: The cookie domains, with the hosts that set them.
         production_cookie_domain: A preview's cookie domain below it is a warning: a preview runs unreviewed code.
         private_registries: Registries whose images need a pull secret.
+        previews: How many previews share what the base brings; 1 for what is no preview.
         cluster_cidrs: The cluster's own address ranges, which a preview may not reach.
     """
 
@@ -296,6 +297,7 @@ class Contract(_Data, frozen=True, omit_defaults=True):
     cookie_domains: list[CookieDomain] = []
     production_cookie_domain: str | None = None
     private_registries: list[str] = []
+    previews: int = 1
     cluster_cidrs: list[str] = []
 
 

@@ -37,5 +37,6 @@ def access_of(outputs: Mapping[str, Any], label: str, environ: Mapping[str, str]
         where = f"kubeconfig in {label}; it dies 7 days after the stack's last run, with {TOKEN} a new one is fetched"
         return load_document(kubeconfig, where, environment=environ)
     raise InputError(
-        f"{label}: kubeconfig: found none, expected one, or a clusterId and a token of its account in {TOKEN}"
+        f"the cluster: found none named: {label} has no kubeconfig; expected one there, or a clusterId and a token of "
+        f"its account in {TOKEN}, or --kubeconfig FILE or --context NAME beside it"
     )

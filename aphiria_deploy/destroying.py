@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 import msgspec
 
 from aphiria_deploy import marker
-from aphiria_deploy.applyset import PART_OF, Parent, as_member
-from aphiria_deploy.bundle import Bundle, Destruction, EnvironmentKind, Manifest
+from aphiria_deploy.applyset import Parent, as_member, is_member
+from aphiria_deploy.bundle import Bundle, Contract, Destruction, Environment, EnvironmentKind, Gone, Manifest
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref
@@ -129,8 +129,8 @@ class _Destroy:
             raise InputError(f"{self._name}: found no preview, expected pr-N: nothing else is ever destroyed")
         found, uid = marker.find(self._client, self._deadline)
         known = self._state.of(self._name, self._deadline)
-        bundle = self._bundle(known)
         namespace = self._namespace()
+        bundle = self._bundle(known) or (_unrecorded(namespace, self._request, found) if namespace else None)
         if bundle is None and namespace is None:
             return self._absent(found)
         if bundle is None:
@@ -235,7 +235,9 @@ class _Destroy:
         members = [
             item
             for key, item in live.objects.items()
-            if key.namespace != own and key.group_kind != GroupKind("", "Namespace") and _belongs(item, set_id)
+            if key.namespace != own
+            and key.group_kind != GroupKind("", "Namespace")
+            and is_member(item, set_id, self._name)
         ]
         for group in for_deletion(members):
             lease.check()
@@ -277,6 +279,44 @@ class _Destroy:
         )
 
 
+def _unrecorded(namespace: Manifest, request: Request, found: marker.Marker | None) -> Bundle | None:
+    """The bundle of a preview whose first deploy was refused before anything of it was recorded.
+
+    There is no more of it than what was made with its account: its namespace. Nobody else's is taken for one; the
+    database's Jobs are run all the same, since they prove that there is none.
+    """
+    labels = namespace["metadata"].get("labels") or {}
+    if request.jobs is None or found is None or labels.get(ENVIRONMENT) != request.environment:
+        return None
+    variables = {
+        entry["name"]: entry.get("value", "")
+        for job in request.jobs
+        for container in job["spec"]["template"]["spec"]["containers"]
+        for entry in container.get("env") or ()
+    }
+    named = {"database": "DATABASE_NAME", "role": "DATABASE_ROLE"}
+    gone = [Gone(kind=kind, name=variables[name]) for kind, name in named.items() if name in variables]
+    return Bundle(
+        site=labels.get(SITE, ""),
+        environment=Environment(
+            name=request.environment,
+            kind=EnvironmentKind.PREVIEW,
+            namespace=namespace["metadata"]["name"],
+            number=int(request.environment.removeprefix("pr-")),
+            stack=found.stack,
+        ),
+        files=[],
+        images={},
+        secrets=[],
+        base=[],
+        urls={},
+        checks=[],
+        outputs={},
+        contract=Contract(),
+        destruction=Destruction(jobs=list(request.jobs), absent=gone),
+    )
+
+
 def _require_preview(bundle: Bundle, name: str) -> Destruction:
     environment = bundle.environment
     if environment.kind is not EnvironmentKind.PREVIEW or bundle.destruction is None or environment.name != name:
@@ -307,10 +347,6 @@ def _require_ours(namespace: Manifest | None, bundle: Bundle) -> None:
                 f"Namespace {namespace['metadata']['name']}: metadata.labels[{label}]: found {labels.get(label)!r}, "
                 f"expected {value!r}: it is not this environment's, and was not touched"
             )
-
-
-def _belongs(item: Manifest, set_id: str) -> bool:
-    return (item["metadata"].get("labels") or {}).get(PART_OF) == set_id
 
 
 def _outside(bundle: Bundle, own: str) -> Bundle:

@@ -9,6 +9,7 @@
     │   ├── KubeconfigError                 no usable kubeconfig, or no such context in it
     │   ├── marker.WrongClusterError        this is not the cluster that was meant
     │   ├── prerequisites.MissingPrerequisitesError  the cluster lacks what a site needs
+    │   ├── stacks.StackSettingsError       a stack's configuration cannot be used
     │   ├── stacks.UnknownStackError        there is no such stack, or no such program
     │   ├── ImageNotFoundError              the registry has no such image
     │   ├── ImageContentError               what is there is no image that runs, or not of the approved commit
@@ -40,6 +41,7 @@
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
     ├── plan.PlanError                      the cluster refuses what is planned, or it would touch what is not ours
     ├── waiting.NotReadyError               an object is doomed, or did not become ready in time
+    ├── backups.BackupError                 a Job is complete, but its log does not say what it has done
     ├── destroying.DestroyError             what is to be destroyed is not ours, or does not go
     ├── deleting.NotGoneError               something is still there after its deletion
     ├── verify.VerificationError            the running site does not answer as it has to

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from aphiria_deploy.applyset import PART_OF, Parent, Pruning, select_for_pruning
+from aphiria_deploy.applyset import Parent, Pruning, is_member, select_for_pruning
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.changes import FieldChange, field_changes
 from aphiria_deploy.errors import (
@@ -218,7 +218,9 @@ def plan(
                 steps.append(planner.step(manifest))
         planned.append(PlannedWave(wave.name, tuple(steps)))
     errors.raise_all()
-    members = [item for item in live.objects.values() if _is_member(item, circumstances.set_id)]
+    members = [
+        item for item in live.objects.values() if is_member(item, circumstances.set_id, circumstances.environment)
+    ]
     return Plan(
         waves=tuple(planned),
         prune=select_for_pruning(wanted.manifests, members, circumstances.set_id),
@@ -384,10 +386,6 @@ def _without_asking(
 
 def _template_changes(live: Manifest, would_be: Manifest) -> bool:
     return any(change.path.startswith("spec.template") for change in field_changes(live, would_be))
-
-
-def _is_member(item: Manifest, set_id: str) -> bool:
-    return (item["metadata"].get("labels") or {}).get(PART_OF) == set_id
 
 
 def counts(plan: Plan) -> dict[str, int]:

@@ -45,5 +45,6 @@ def context_of(bundle: Bundle) -> checks.Context:
             cookie_domains=tuple(checks.CookieDomain(one.domain, tuple(one.hosts)) for one in contract.cookie_domains),
             production_cookie_domain=contract.production_cookie_domain,
             private_registries=tuple(contract.private_registries),
+            previews=contract.previews,
         ),
     )

@@ -212,6 +212,8 @@ def _declared_base(values: Values, objects: definition.SiteObjects) -> list[Mani
         | {"spec": {"gatewayClassName": "nginx", "listeners": listeners}},
         service | {"spec": {"selector": {"app": server.name}, "ports": [{"name": "postgresql", "port": server.port}]}},
         claim,
+        _bare("v1", "ConfigMap", server.config, server.namespace)
+        | {"data": {"postgresql.conf": f"max_connections = {values.cluster.max_connections}\n"}},
         # A preview is deployed by an account of its own, made by this.
         _bare("v1", "ConfigMap", TEMPLATE, ACCOUNTS),
         # The keys alone: what they hold is nowhere but in the cluster.
@@ -265,5 +267,6 @@ def _contract(values: Values) -> Contract:
         cookie_domains=[CookieDomain(domain=hosting.cookie_domain, hosts=list(map(str, hosting.cookie_hosts)))],
         production_cookie_domain=".aphiria.com",
         private_registries=[] if values.kind is EnvironmentKind.LOCAL else [REGISTRY],
+        previews=values.cluster.previews if values.kind is EnvironmentKind.PREVIEW else 1,
         cluster_cidrs=list(definition.PRIVATE_NETWORKS),
     )

@@ -82,6 +82,7 @@ class Cluster:
         load_balancer_annotations: Annotations of the load balancer's Service.
         storage: The size of the database's claim.
         max_connections: How many connections the database server takes.
+        previews: How many previews share it.
         database_resources: What the database server is promised and may use.
     """
 
@@ -92,6 +93,7 @@ class Cluster:
     load_balancer_annotations: dict[str, str] = field(default_factory=dict)
     storage: Quantity = Quantity("20Gi")
     max_connections: int = 100
+    previews: int = 0
     database_resources: Resources | None = None
 
 
@@ -114,7 +116,9 @@ class Values:
         connection_limit: How many connections that role may have.
         quota: CPU and memory of the namespace, and pods.
         log_level: What the site logs.
-        seed: Whether the migrations also seed.
+        seed: Whether the migrations also seed. Phinx keeps no record of seeds: they run again with every image, on the
+            data that is there. Where that data is worth something the site says so itself, once its seeds do no harm
+            when they run again.
         backup: Where its backups go.
     """
 
@@ -132,7 +136,7 @@ class Values:
     connection_limit: int = 20
     quota: tuple[Quantity, Quantity, int] | None = None
     log_level: str = "debug"
-    seed: bool = True
+    seed: bool = False
     backup: Backup | None = None
 
 
@@ -167,8 +171,9 @@ _PREVIEW_CLUSTER = Cluster(
     acme=True,
     load_balancer_networks=_DIGITALOCEAN_NETWORKS,
     load_balancer_annotations=_DIGITALOCEAN_ANNOTATIONS,
-    # Ten previews with twenty connections each, and the administrator's own.
+    # Ten previews with twenty connections each, and what they leave: a Job of the administrator's for each of them.
     max_connections=250,
+    previews=10,
     database_resources=Resources.parse("250m/512Mi", "1/1Gi"),
 )
 _PRODUCTION_CLUSTER = Cluster(
@@ -189,6 +194,7 @@ _LOCAL = Values(
     owns_cluster=True,
     hosting=_SITE,
     database=DatabaseName("aphiria"),
+    seed=True,
 )
 _PREVIEW_BASE = Values(
     name="preview-base",
@@ -239,6 +245,7 @@ def _preview(number: int) -> Values:
         ),
         resources=_RESOURCES,
         database=DatabaseName(f"aphiria_pr_{number}"),
+        seed=True,
         quota=(Quantity("4"), Quantity("8Gi"), 5),
     )
 

@@ -89,6 +89,7 @@ def _cluster(folder: Path) -> Iterator[Cluster]:
 class _Bench:
     def __init__(self, cluster: Cluster, folder: Path) -> None:
         self._cluster = cluster
+        self._folder = folder
         self._numbers = itertools.count(1)
         kubeconfig = cluster.plane.kubeconfig
         self._ours = Ours(kubeconfig, folder, OUTPUTS)
@@ -105,7 +106,8 @@ class _Bench:
         mine = {peer.name: self._first(peer) for peer in peers}
         _show("no-op", self._no_op(mine))
         with Witness(self._cluster.client, mine[peers[0].name]) as witness:
-            _show("first deploy", self._firsts(peers, witness))
+            apart = Kubectl(self._cluster.plane.kubeconfig, self._folder, job_by_job=True)
+            _show("first deploy", self._firsts([self._ours, apart, *others], witness))
             _show("one image changed", self._images(peers, mine, witness))
         requests.main(self._cluster, preview(next(self._numbers)))
         listing.main(self._cluster.client, self._ours)

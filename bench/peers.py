@@ -15,7 +15,7 @@ from typing import Protocol
 
 import msgspec
 
-from aphiria_deploy.bundle import Bundle
+from aphiria_deploy.bundle import Bundle, Manifest
 from aphiria_deploy.files import to_yaml, write
 
 ROOT = Path(__file__).parent.parent
@@ -111,11 +111,18 @@ class Ours:
 
 
 class Kubectl:
-    """``kubectl apply --server-side`` of the three files in their order, each waited for."""
+    """``kubectl apply --server-side`` of the three files in their order, each waited for.
 
-    name = "kubectl"
+    Args:
+        kubeconfig: The cluster.
+        folder: Where its files are.
+        job_by_job: Whether a Job is applied when the one before it is complete, which is the order that they ask for: a
+            file at a time, the migration runs beside the Job that makes its database.
+    """
 
-    def __init__(self, kubeconfig: Path, folder: Path) -> None:
+    def __init__(self, kubeconfig: Path, folder: Path, *, job_by_job: bool = False) -> None:
+        self.name = f"kubectl, {'Job by Job' if job_by_job else 'file by file'}"
+        self._job_by_job = job_by_job
         self._folder = folder / "kubectl"
         found = shutil.which("kubectl", path=f"{_BIN}:{os.environ.get('PATH', '')}")
         assert found, "kubectl is a dependency of the development environment"
@@ -131,6 +138,8 @@ class Kubectl:
     def write(self, bundle: Bundle) -> None:
         """Writes the three files."""
         write([bundle], self._folder)
+        for item in _jobs(bundle):
+            self._of_job(bundle, item).write_text(to_yaml([item]), encoding="utf-8")
 
     def apply(self, bundle: Bundle) -> Took:
         """Applies all of it at once, and waits for nothing."""
@@ -141,8 +150,12 @@ class Kubectl:
         """Applies file after file, and waits for the Jobs and the Deployments of each."""
         commands: list[list[str]] = []
         for file, manifests in zip(self._files(bundle), (file.manifests for file in bundle.files), strict=True):
-            commands.append(["apply", "--server-side", f"--filename={file}"])
+            apart = self._job_by_job and any(item["kind"] == "Job" for item in manifests)
+            if not apart:
+                commands.append(["apply", "--server-side", f"--filename={file}"])
             for item in manifests:
+                if apart:
+                    commands.append(["apply", "--server-side", f"--filename={self._of_job(bundle, item)}"])
                 named = [f"--namespace={item['metadata'].get('namespace', '')}", _WAIT]
                 what = f"{item['kind'].lower()}/{item['metadata']['name']}"
                 if item["kind"] == "Job":
@@ -152,8 +165,15 @@ class Kubectl:
         took = [run([*self._kubectl, *command], self._environment) for command in commands]
         return Took(sum(one.wall for one in took), sum(one.cpu for one in took), took[-1].ended)
 
+    def _of_job(self, bundle: Bundle, item: Manifest) -> Path:
+        return self._folder / bundle.environment.name / f"{item['metadata']['name']}.yaml"
+
     def _files(self, bundle: Bundle) -> list[Path]:
         return [self._folder / bundle.environment.name / f"{file.name}.k8s.yaml" for file in bundle.files]
+
+
+def _jobs(bundle: Bundle) -> list[Manifest]:
+    return [item for item in bundle.manifests if item["kind"] == "Job"]
 
 
 class Helm:

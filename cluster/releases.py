@@ -33,7 +33,8 @@ GATEWAY_CRD: Final = "gateways.gateway.networking.k8s.io"
 
 # A controller that does not become ready fails the release before the run's own patience ends.
 _TIMEOUT_SECONDS: Final = 600
-_PROXY_PROTOCOL: Final = {"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol": "true"}
+PROXY_PROTOCOL: Final = {"service.beta.kubernetes.io/do-loadbalancer-enable-proxy-protocol": "true"}
+"""How DigitalOcean's load balancer is told to say who the client is."""
 _REQUESTS: Final = {"requests": {"cpu": "50m", "memory": "64Mi"}}
 
 
@@ -98,7 +99,7 @@ def nginx_values(settings: LocalSettings | ClusterSettings) -> dict[str, Any]:
         nginx["service"] = _local_service(settings)
     elif settings.proxy_protocol_from:
         trusted = [{"type": "CIDR", "value": network} for network in settings.proxy_protocol_from]
-        annotated = {"metadata": {"annotations": dict(_PROXY_PROTOCOL)}}
+        annotated = {"metadata": {"annotations": dict(PROXY_PROTOCOL)}}
         # Both or none: a connection with the header, or without it, is broken to an nginx that expects the other.
         nginx["config"] = {"rewriteClientIP": {"mode": "ProxyProtocol", "trustedAddresses": trusted}}
         nginx["service"] = {"patches": [{"type": "StrategicMerge", "value": annotated}]}

@@ -205,7 +205,7 @@ class DnsSettings:
     records: tuple[str, ...]
     address: str = field(
         metadata={
-            "hint": "`aphiria-deploy preview-base` and `production` wait for it; `cluster up STACK --address A` sets it"
+            "hint": "`aphiria-deploy preview-base` and `production` wait for it, `cluster up --set address=A` sets it"
         }
     )
     ttl: int = 300

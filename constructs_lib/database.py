@@ -57,6 +57,11 @@ class DatabaseServer:
         return f"{self.name}.{self.namespace}.svc.cluster.local"
 
     @property
+    def config(self) -> str:
+        """The name of the ConfigMap with its configuration, where it is in the cluster."""
+        return f"{self.name}-config"
+
+    @property
     def identity(self) -> ObjectRef | None:
         """The object whose UID tells this server from another one that takes its place, where there is one."""
         if self.claim is None:
@@ -159,7 +164,7 @@ class Database(Construct):
         super().__init__(scope, id)
         placement, name = props.placement, props.server.name
         metadata = placement.metadata(name, app=name, component=_COMPONENT)
-        config = {f"{name}-config": {"postgresql.conf": postgresql_conf(props)}}
+        config = {props.server.config: {"postgresql.conf": postgresql_conf(props)}}
         for config_name, data in config.items():
             Manifest(self, config_name, config_map(placement, config_name, data, app=name, component=_COMPONENT))
         Manifest(self, "claim", _claim(props))
@@ -242,10 +247,9 @@ def _claim(props: DatabaseProps) -> dict[str, Any]:
 
 
 def _pod(props: DatabaseProps) -> dict[str, Any]:
-    name = props.server.name
     volumes: Sequence[Volume] = [
         Volume(name="data", mount_path=_DATA, source={"persistentVolumeClaim": {"claimName": props.server.claim}}),
-        Volume.config(f"{name}-config", _CONFIG_PATH),
+        Volume.config(props.server.config, _CONFIG_PATH),
         Volume(name="run", mount_path="/var/run/postgresql"),
         Volume(name="tmp", mount_path="/tmp"),  # noqa: S108 - a path in the container
         *props.options.volumes,
@@ -256,7 +260,8 @@ def _pod(props: DatabaseProps) -> dict[str, Any]:
             "command": [
                 "sh",
                 "-c",
-                f'pg_isready --host 127.0.0.1 --port {props.server.port} --username "$POSTGRES_USER"',
+                f"pg_isready --host 127.0.0.1 --port {props.server.port}"
+                ' --username "$POSTGRES_USER" --dbname "$POSTGRES_DB"',
             ]
         },
         "periodSeconds": 5,

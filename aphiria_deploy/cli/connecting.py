@@ -9,7 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from aphiria_deploy.errors import InputError
+from aphiria_deploy.errors import InputError, UnavailableError
 from aphiria_deploy.kube import Access, Deadline, load
 from aphiria_deploy.settle import read_outputs
 
@@ -107,11 +107,16 @@ def ask_stack(name: str) -> Mapping[str, Any]:
         InputError: There is no such stack, or it has none.
     """
     from aphiria_deploy.site import cluster_folder
+
+    try:
+        folder = cluster_folder(Path.cwd())
+    except InputError as error:
+        raise UnavailableError(f"stack {name}: found no outputs; give them with --outputs FILE ({error})") from error
     from aphiria_deploy.stacks.automation import Stacks
     from aphiria_deploy.stacks.runs import Runner
 
     deadline = Deadline.after(_ASK_SECONDS, f"the outputs of the stack {name}")
-    return Runner(Stacks(cluster_folder(Path.cwd()), deadline), deadline, lambda _: None).outputs(name)
+    return Runner(Stacks(folder, deadline), deadline, lambda _: None).outputs(name)
 
 
 def _is_own(access: Access) -> bool:

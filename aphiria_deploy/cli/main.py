@@ -29,6 +29,7 @@ _COMMANDS = {
     "list": "environment:list_environments",
     "gc": "github:gc",
     "promote": "github:promote",
+    "db": "db:db",
     "secrets": "secrets:secrets",
     "cluster": "cluster:cluster",
     "github": "github:app",

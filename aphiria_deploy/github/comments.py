@@ -7,6 +7,7 @@ a person may delete it in between; in the end there is one, and it says what was
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final, Protocol
 
 from aphiria_deploy.github.errors import GitHubNotFoundError, GitHubOutcomeUnknownError, GitHubUnavailableError
@@ -68,15 +69,11 @@ def upsert(github: Comments, number: int, marker: str, body: str) -> Comment:
     for _ in range(ROUNDS):
         found = own_comments(github.comments(number), marker, author)
         if not found:
-            try:
+            # Without an answer it may be there all the same, and another run may have written one at the same moment:
+            # the next look says so. Both see both, and keep the same one.
+            with suppress(GitHubOutcomeUnknownError):
                 github.create_comment(number, body)
-            except GitHubOutcomeUnknownError:
-                # It may be there all the same: the next look says so.
-                continue
-            # Another run may have written one at the same moment: both see both, and keep the same one.
-            found = own_comments(github.comments(number), marker, author)
-            if not found:
-                continue
+            continue
         kept, *others = found
         try:
             written = kept if kept.body == body else github.edit_comment(kept.id, body)

@@ -18,13 +18,16 @@ from aphiria_deploy.github.models import Environment, Reviewer
 from aphiria_deploy.github.selection import KEEP
 from aphiria_deploy.masked import SecretValue
 
-SECRET: Final = "PULUMI_ACCESS_TOKEN"  # noqa: S105 - a name
+SECRETS: Final = ("DIGITALOCEAN_TOKEN", "PULUMI_ACCESS_TOKEN")
+"""What the jobs that deploy are given, each from this command's environment variable of that name."""
 LABELS: Final[Mapping[str, tuple[str, str]]] = {
     KEEP: ("0e8a16", "Keep the preview of this pull request, however old it gets"),
     LABEL: ("d93f0b", "What is in a cluster departed from its last release"),
 }
 
 _ENVIRONMENTS: Final = (Gate.OPEN.value, Gate.REVIEWED.value, PRODUCTION)
+# The one with reviewers has none: what waits there pushes images, and no more.
+_WITH_SECRETS: Final = (Gate.OPEN.value, PRODUCTION)
 
 
 @dataclass(frozen=True)
@@ -57,22 +60,23 @@ class Plan:
     Attributes:
         environments: All of them, with what each lacks.
         labels: The labels to create.
-        secrets: Environments that get the secret from this command's own environment variable.
+        secrets: The secrets to set, by environment and name.
         by_hand: What a person must do.
+        values: Their values, by name.
     """
 
     environments: tuple[Wanted, ...]
     labels: tuple[str, ...]
-    secrets: tuple[str, ...]
+    secrets: tuple[tuple[str, str], ...]
     by_hand: tuple[str, ...]
-    token: SecretValue | None = field(default=None, repr=False)
+    values: Mapping[str, SecretValue] = field(default_factory=dict, repr=False)
 
     @property
     def steps(self) -> list[str]:
         """What ``--yes`` does, line by line."""
         lines = [f"environment {one.name}: {', '.join(one.lacks)}" for one in self.environments if one.lacks]
         lines += [f"label {name}: create it" for name in self.labels]
-        return [*lines, *(f"secret {SECRET} of {name}: set it" for name in self.secrets)]
+        return [*lines, *(f"secret {name} of {environment}: set it" for environment, name in self.secrets)]
 
 
 def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping[str, str] = os.environ) -> Plan:
@@ -90,17 +94,18 @@ def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping
     chosen = [_reviewer(github, name) for name in reviewers]
     environments = tuple(_wanted(github, name, chosen, branch) for name in _ENVIRONMENTS)
     known = {label.name.casefold() for label in github.labels()}
-    there = {one.name for one in environments if one.exists and SECRET in github.secret_names(one.name)}
-    value = environ.get(SECRET, "").strip()
-    token = SecretValue(value) if value else None
-    secrets = tuple(name for name in _ENVIRONMENTS if token and name not in there)
+    values = {name: SecretValue(environ[name].strip()) for name in SECRETS if environ.get(name, "").strip()}
+    there = {
+        one.name: github.secret_names(one.name) for one in environments if one.exists and one.name in _WITH_SECRETS
+    }
+    secrets = tuple((place, name) for place in _WITH_SECRETS for name in values if name not in there.get(place, ()))
     reviewed = next(one for one in environments if one.name == Gate.REVIEWED.value)
     return Plan(
         environments,
         tuple(name for name in LABELS if name.casefold() not in known),
         secrets,
         (*_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers)), *_odd_branches(environments)),
-        token,
+        values,
     )
 
 
@@ -126,10 +131,10 @@ def apply(github: GitHub, planned: Plan) -> list[str]:
     for name in planned.labels:
         color, description = LABELS[name]
         github.create_label(name, color=color, description=description)
-    for name in planned.secrets:
-        if planned.token:
-            key = github.secrets_key(name)
-            github.put_secret(name, SECRET, key_id=key.key_id, encrypted=sealed(planned.token, key.key))
+    for environment, name in planned.secrets:
+        key = github.secrets_key(environment)
+        encrypted = sealed(planned.values[name], key.key)
+        github.put_secret(environment, name, key_id=key.key_id, encrypted=encrypted)
     return planned.steps
 
 
@@ -226,7 +231,9 @@ def _by_hand(repository: str, branch: str, *, has_reviewers: bool) -> list[str]:
         f"{settings}/actions: approval for workflows of all external contributors; read-only token by default; no "
         "workflow may approve pull requests",
         "Pulumi: register GitHub as an OIDC issuer for this repository's environments, and set the repository's "
-        f"variable PULUMI_ORGANIZATION; without, export {SECRET} and run this again: it becomes a secret of each",
+        "variable PULUMI_ORGANIZATION; without, export PULUMI_ACCESS_TOKEN and run this again",
+        "DigitalOcean has no OIDC: export DIGITALOCEAN_TOKEN and run this again; what is exported becomes a secret of "
+        f"the environments {' and '.join(_WITH_SECRETS)}",
         "ghcr.io: give this repository the role Write at the packages of its images, and the clusters' pull token Read",
         "docs/SECRETS.md says of every credential that remains who holds it, and how it is rotated",
     ]

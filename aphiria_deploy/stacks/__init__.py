@@ -8,6 +8,7 @@ from aphiria_deploy.stacks.errors import (
     NotLoggedInError,
     StackFailedError,
     StackLockedError,
+    StackSettingsError,
     UnknownStackError,
 )
 from aphiria_deploy.stacks.events import Diagnostic, Digest, Event, Recorder, Step
@@ -21,6 +22,7 @@ __all__ = [
     "Recorder",
     "StackFailedError",
     "StackLockedError",
+    "StackSettingsError",
     "Step",
     "UnknownStackError",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
@@ -21,6 +21,7 @@ from aphiria_deploy.stacks.events import Event, Recorder
 try:
     from pulumi import automation
     from pulumi.automation.errors import create_command_error
+    from semver import VersionInfo
 except ImportError as _missing:
     raise NoPulumiError(
         f"Pulumi's packages: {_missing}; expected them beside aphiria-deploy: pip install 'aphiria-deploy[cluster]'"
@@ -33,8 +34,12 @@ _SECRET_VARIABLES: Final = (
     "DIGITALOCEAN_ACCESS_TOKEN",
 )
 _QUIET: Final[Mapping[str, Any]] = {"suppress_outputs": True, "suppress_progress": True, "color": "never"}
+_OLDEST: Final = VersionInfo(3, 200, 0)
+"""The oldest version of the program that knows all that it is asked for."""
 _GRACE_SECONDS: Final = 60.0
 """How long a run that is told to stop may take to leave its state whole."""
+_LOOK_SECONDS: Final = 0.2
+"""How soon it is seen that a run is to stop."""
 
 
 T = TypeVar("T")
@@ -55,14 +60,17 @@ class Command(automation.PulumiCommand):
     def __init__(self, deadline: Deadline) -> None:
         self._deadline = deadline
         try:
-            super().__init__()
+            super().__init__(version=_OLDEST)
         except FileNotFoundError:
             raise NoPulumiError(
-                "the program pulumi: found none on PATH, expected version 3 (https://www.pulumi.com/docs/install/); "
-                "commands that are given the stack's outputs with --outputs FILE do without it"
+                "the program pulumi: found none on PATH, expected version 3.200 or newer "
+                "(https://www.pulumi.com/docs/install/); commands that are given the stack's outputs with --outputs "
+                "FILE do without it"
             ) from None
         except (automation.InvalidVersionError, subprocess.CalledProcessError, OSError) as error:
-            raise NoPulumiError(f"the program pulumi: {error}; expected one of version 3 that runs") from error
+            raise NoPulumiError(
+                f"the program pulumi: {error}; expected one of version 3.200 or newer that runs"
+            ) from error
 
     def run(
         self,
@@ -113,16 +121,21 @@ class Command(automation.PulumiCommand):
         return result
 
     def _wait(self, process: subprocess.Popen[str]) -> None:
-        with self._deadline.cancellation.waking(lambda: process.send_signal(signal.SIGINT)):
-            try:
-                process.wait(self._deadline.remaining)
-            except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGINT)
-            try:
-                process.wait(_GRACE_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        """Waits until the process ends; where it is to stop, it is asked to, and then has a minute."""
+        stopping = threading.Event()
+        with self._deadline.cancellation.waking(stopping.set):
+            while process.poll() is None and not stopping.is_set() and not self._deadline.over:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(_LOOK_SECONDS)
+        if process.poll() is not None:
+            return
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(_GRACE_SECONDS)
+        except subprocess.TimeoutExpired:
+            # With what it has started: providers, the program.
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 class _Reader:
@@ -255,7 +268,7 @@ class Stacks:
             for each in events.read(event, self._clean):
                 recorder(each)
 
-        merged = configuration.with_settings(self._folder, stack, settings) if settings else nullcontext()
+        merged = configuration.with_settings(self._folder, stack, settings) if settings else contextlib.nullcontext()
         try:
             with merged as file:
                 return run(self._open(stack, create=create), str(file) if file else None, take)

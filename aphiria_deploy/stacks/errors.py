@@ -26,6 +26,10 @@ class UnknownStackError(InputError):
     """There is no such stack, or no such program."""
 
 
+class StackSettingsError(InputError):
+    """The stack's configuration cannot be used; nothing was changed."""
+
+
 class StackFailedError(AphiriaDeployError):
     """The program, a provider or what it asked refused: what had been done until then stays.
 
@@ -57,6 +61,11 @@ class _Cause:
 
 # The first that is found counts.
 _CAUSES: Final[Sequence[_Cause]] = (
+    _Cause(
+        r"the configuration of the stack \S+ cannot be used",
+        "nothing was changed; the settings are in Pulumi.{stack}.yaml and its ESC environment (docs/operations.md)",
+        StackSettingsError,
+    ),
     _Cause(
         r"PULUMI_ACCESS_TOKEN must be set|not logged in|invalid access token|problem logging in|no credentials",
         "log in with `pulumi login` (or `pulumi login --local`), or set PULUMI_ACCESS_TOKEN",

@@ -77,5 +77,6 @@ def context_of(data: Mapping[str, Any]) -> Context:
             ),
             production_cookie_domain=contract.get("production_cookie_domain"),
             private_registries=tuple(contract.get("private_registries", ())),
+            previews=contract.get("previews", 1),
         ),
     )

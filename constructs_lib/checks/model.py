@@ -126,6 +126,7 @@ class Contract:
         cookie_domains: The cookie domains, with the hosts that set them.
         production_cookie_domain: A preview's cookie domain below it is a warning.
         private_registries: Registries whose images need a pull secret.
+        previews: How many previews share what the base brings.
     """
 
     environment_variables: tuple[EnvironmentVariables, ...] = ()
@@ -133,6 +134,7 @@ class Contract:
     cookie_domains: tuple[CookieDomain, ...] = ()
     production_cookie_domain: str | None = None
     private_registries: tuple[str, ...] = ()
+    previews: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)

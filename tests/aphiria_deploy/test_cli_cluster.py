@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import stat
-import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,7 +81,7 @@ def test_preview_ends_with_3_when_something_would_change(run: Command, pulumi: P
 def test_a_setting_is_for_one_run(run: Command, pulumi: Pulumi) -> None:
     assert run("up", "production-dns", "--set", f"address={ADDRESS}").code == 0
     without = run("up", "production-dns")
-    assert without.code == 1
+    assert without.code == 2
     assert "address: found none" in without.err
     assert run("up", "production-dns", "--set", "address").code == 2
 
@@ -179,17 +178,6 @@ def test_marking_needs_a_cluster_that_is_named(run: Command) -> None:
     ended = run("mark", "production")
     assert ended.code == 2
     assert "expected --kubeconfig FILE or --context NAME" in ended.err
-
-
-def test_help_loads_nothing_heavy() -> None:
-    code = (
-        "import sys; sys.argv = ['aphiria-deploy', 'cluster', '--help']\n"
-        "from aphiria_deploy.cli.main import run\n"
-        "try:\n    run()\nexcept SystemExit:\n    pass\n"
-        "print([name for name in ('pulumi', 'grpc', 'httpx', 'yaml', 'dns', 'msgspec') if name in sys.modules])\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
 
 
 @pytest.mark.parametrize(

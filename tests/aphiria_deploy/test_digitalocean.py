@@ -132,7 +132,7 @@ def test_a_token_that_is_not_taken_is_not_passed_over(api: Api) -> None:
 
 
 def test_outputs_that_name_no_cluster_are_refused() -> None:
-    with pytest.raises(InputError, match="stack s: kubeconfig: found none"):
+    with pytest.raises(InputError, match="the cluster: found none named: stack s has no kubeconfig"):
         access_of({"gatewayName": "g"}, "stack s", {})
 
 

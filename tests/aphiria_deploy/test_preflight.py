@@ -48,6 +48,7 @@ def _bundle() -> bundle.Bundle:
             cookie_domains=[bundle.CookieDomain(".pr.example.org", ["7.pr-api.example.org"])],
             production_cookie_domain=".example.org",
             private_registries=["ghcr.io"],
+            previews=4,
         ),
         destruction=bundle.Destruction([_JOB], []),
     )
@@ -69,6 +70,7 @@ def test_everything_that_the_bundle_says_is_in_the_context() -> None:
             cookie_domains=(checks.CookieDomain(".pr.example.org", ("7.pr-api.example.org",)),),
             production_cookie_domain=".example.org",
             private_registries=("ghcr.io",),
+            previews=4,
         ),
     )
 

@@ -49,6 +49,7 @@ def pod(case: Case) -> dict[str, Any]:
         item["spec"][kind] = [{"name": name, "image": spelt(one["image"])} for name, one in containers.items()]
         item["status"][statuses] = [
             {"name": name, "imageID": spelt(one.get("imageID", "")), "state": one.get("state", {"running": {}})}
+            | {"lastState": one.get("lastState", {})}
             for name, one in containers.items()
             if one.get("status", True)
         ]

@@ -90,7 +90,7 @@ def test_without_a_site_it_is_said_where_it_was_looked_for(tmp_path: Path) -> No
         ("[tool]\naphiria-deploy = []\n", "tool.aphiria-deploy: found [], expected a table [tool.aphiria-deploy]"),
         (
             "[tool.aphiria-deploy]\nsite = 'a:b'\nsiet = 'a:b'\n",
-            "[tool.aphiria-deploy]: found 'siet', expected one of site",
+            "[tool.aphiria-deploy]: found 'siet', expected one of cluster, site",
         ),
         ("[tool.aphiria-deploy]\n", 'site: found None, expected "package:attribute", such as "apps:site"'),
         (entry("5"), 'site: found 5, expected "package:attribute", such as "apps:site"'),

@@ -231,6 +231,16 @@ def test_what_git_lists_nothing_of_is_looked_through(checkout: Path, tmp_path: P
     assert of(checkout) == changed
 
 
+@pytest.mark.parametrize("name", ["node_modules", "environment", ".hidden"])
+def test_a_link_to_what_is_no_source_is_not_looked_through(checkout: Path, tmp_path: Path, name: str) -> None:
+    write(tmp_path, "elsewhere/pyvenv.cfg" if name == "environment" else "elsewhere/index.js", "")
+    target = tmp_path / "elsewhere"
+    (checkout / name).symlink_to(target.rename(tmp_path / name))
+    before = of(checkout)
+    write(tmp_path / name, "more.js", "")
+    assert of(checkout) == before
+
+
 def test_links_that_lead_nowhere_or_round_and_round_are_links(project: Path) -> None:
     hashes = [of(project)]
     for number, target in enumerate(("nowhere", "round", ".", "/dev/null")):

@@ -53,6 +53,18 @@ def test_a_preview_comes_up_in_this_order() -> None:
     assert jobs[1].startswith("db-migration-")
 
 
+def test_what_nobody_may_is_said_before_anything_is_allowed_and_goes_after_it() -> None:
+    kinds = ["RoleBinding", "ClusterRole", "ServiceAccount", "ValidatingAdmissionPolicyBinding", "Namespace"]
+    items = [_object(kind, kind, namespace=None) for kind in [*kinds, "ValidatingAdmissionPolicy"]]
+    in_order = [
+        ["Namespace"],
+        ["ValidatingAdmissionPolicyBinding", "ValidatingAdmissionPolicy"],
+        ["RoleBinding", "ClusterRole", "ServiceAccount"],
+    ]
+    assert _names(waves([_file(*items)])) == in_order
+    assert [[item["kind"] for item in group] for group in for_deletion(items)] == in_order[::-1]
+
+
 @pytest.mark.parametrize("environment", site.environments)
 def test_every_object_of_an_environment_is_in_one_wave(environment: str) -> None:
     bundle = site.bundle(environment, {})

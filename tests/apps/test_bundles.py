@@ -140,6 +140,7 @@ def test_the_base_is_what_the_cluster_and_the_releases_bring(environment: str) -
             "Gateway/nginx-gateway",
             "Service/db",
             "PersistentVolumeClaim/db-pv-claim",
+            "ConfigMap/db-config",
             "ConfigMap/account",
             "Secret/db-admin",
         ],
@@ -158,6 +159,8 @@ def test_a_preview_finds_the_gateway_and_the_database_as_the_base_makes_them() -
     service, real_service = one(base, "Service", "db"), one(made, "Service", "db")
     assert service["spec"]["selector"] == real_service["spec"]["selector"]
     assert service["spec"]["ports"][0]["port"] == real_service["spec"]["ports"][0]["port"]
+    config, real_config = one(base, "ConfigMap", "db-config"), one(made, "ConfigMap", "db-config")
+    assert config["data"]["postgresql.conf"] in real_config["data"]["postgresql.conf"]
     assert {key(item) for item in base if item["kind"] in {"Gateway", "Service", "PersistentVolumeClaim"}} <= {
         key(item) for item in made
     }

@@ -203,8 +203,13 @@ EXPLAINED: dict[str, tuple[str, str, str]] = {
     "CKV_K8S_15": ("local", _ALL, "images that were built on the machine are nowhere else to be pulled from"),
     "CKV_K8S_21": (
         "local preview-base pr-107 production",
-        "ConfigMap CronJob Deployment Job Service",
+        "ConfigMap CronJob Deployment Job Role RoleBinding Service",
         "the whole cluster is the site's; a preview's only object here is the database's Job, beside the database",
+    ),
+    "CKV_K8S_158": (
+        "preview-base",
+        "Role",
+        "who makes the accounts of previews grants what it may not do itself: the policy says what (docs/access.md)",
     ),
     "CKV_K8S_35": (
         "local preview-base pr-107 production",

@@ -6,12 +6,14 @@ import pulumi
 import pytest
 
 from apps import site
+from apps.definition import GATEWAY, SERVER
+from apps.environments import SITE, values_of
 from cluster.capacity import Capacity
 from cluster.kubernetes import newest_patch
 from cluster.program import settings_of
 from cluster.reading import SettingsError
-from cluster.releases import cert_manager_values, nginx_values
-from cluster.settings import ClusterSettings
+from cluster.releases import PROXY_PROTOCOL, cert_manager_values, nginx_values
+from cluster.settings import ClusterSettings, DnsSettings
 from constructs_lib.checks.quantity import parse
 from tests.cluster.stacks import STACKS, configuration
 
@@ -173,3 +175,32 @@ def _release_resources(found: ClusterSettings) -> list[dict[str, Any]]:
         nginx["nginxGateway"]["resources"],
         nginx["nginx"]["container"]["resources"],
     ]
+
+
+@pytest.mark.parametrize("stack", ["preview-base", "production"])
+def test_the_program_and_the_site_agree_on_what_both_say(stack: str) -> None:
+    found: ClusterSettings = settings(stack)
+    values = values_of(stack)
+    assert found.proxy_protocol_from == values.cluster.load_balancer_networks
+    assert values.cluster.load_balancer_annotations == PROXY_PROTOCOL
+    assert (found.gateway_name, found.gateway_namespace) == (GATEWAY, GATEWAY)
+    assert (found.postgresql_host, found.postgresql_port) == (SERVER.host, SERVER.port)
+    assert found.site == SITE
+
+
+@pytest.mark.parametrize(
+    ("stack", "environments"), [("preview-base-dns", ["pr-107"]), ("production-dns", ["production"])]
+)
+def test_every_host_of_the_site_has_a_record(stack: str, environments: list[str]) -> None:
+    found: DnsSettings = settings(stack)
+    names = {found.zone if name == "@" else f"{name}.{found.zone}" for name in found.records}
+    for environment in environments:
+        values = values_of(environment)
+        assert values.hosting is not None
+        for host in (values.hosting.web, values.hosting.api, *(values.cluster.redirects if not values.number else ())):
+            assert str(host) in names or f"*.{str(host).partition('.')[2]}" in names
+
+
+def test_a_node_pool_that_exists_keeps_its_name() -> None:
+    assert settings("production").node_pool is None
+    assert settings("production", nodePool="workers").node_pool == "workers"

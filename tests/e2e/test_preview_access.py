@@ -182,6 +182,21 @@ def test_a_preview_is_deployed_changed_rolled_back_and_destroyed_as_its_own_acco
     eventually(30, "the token has ended", lambda: _is_nobody(ender, deadline))
 
 
+def test_what_was_made_for_a_deploy_that_was_never_recorded_is_destroyed(
+    cluster: PreviewCluster, deadline: Deadline
+) -> None:
+    with account(cluster.issuer, "pr-17", deadline) as own:
+        jobs = destruction_jobs(cluster.issuer, "pr-17", deadline)
+        gone = destroy(own, Destroy(environment="pr-17", jobs=jobs), Heard(), Cancellation())
+    assert (gone.result, gone.error) == ("destroyed", None)
+    assert {(one.kind, one.name) for one in gone.receipt} >= {
+        ("database", "aphiria_pr_17"),
+        ("role", "aphiria_pr_17"),
+        ("Namespace", "preview-pr-17"),
+    }
+    assert cluster.admin.find(Ref(_NAMESPACE, "preview-pr-17"), deadline) is None
+
+
 def test_a_first_plan_needs_no_namespace_and_makes_none(cluster: PreviewCluster, deadline: Deadline) -> None:
     own = preview_access(cluster.issuer, "pr-12", deadline, makes_namespace=False)
     assert isinstance(own, Client)

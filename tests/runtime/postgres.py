@@ -194,16 +194,15 @@ def server(
         )
         if made.returncode:
             raise RuntimeError(made.stdout + made.stderr)
-        port = _free_port()
         all_settings: dict[str, str | int] = {
-            "port": port,
+            "port": free_port(),
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": "",
             "fsync": "off",
             **(settings or {}),
         }
         image = alpine.commands(folder / "image", *(found / tool for tool in _TOOLS))
-        running = Server(port, found, folder, user, image, all_settings)
+        running = Server(int(all_settings["port"]), found, folder, user, image, all_settings)
         try:
             running.run()
             yield running
@@ -222,7 +221,8 @@ def scram_verifier(password: str, *, salt: bytes = b"sixteen bytes!!!", iteratio
     return f"SCRAM-SHA-256${iterations}:{salt_text}${stored_text}:{server_text}"
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Finds a port that nobody listens at."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port: int = found.getsockname()[1]

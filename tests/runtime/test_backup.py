@@ -15,7 +15,7 @@ from tests.runtime.jobs import Machine, kill
 from tests.runtime.pods import wait_until
 from tests.runtime.relay import relay
 
-pytestmark = pytest.mark.xdist_group("runtime-postgresql")
+pytestmark = pytest.mark.xdist_group("runtime-backup")
 
 _PARTS = ("dump", "roles.sql", "rows", "sha256")
 

@@ -18,7 +18,7 @@ from tests.runtime.jobs import kill
 from tests.runtime.pods import wait_until
 from tests.runtime.postgres import INSTALLATIONS
 
-pytestmark = pytest.mark.xdist_group("runtime-postgresql")
+pytestmark = pytest.mark.xdist_group("runtime-restore")
 
 _AS_OWNER = {"database": DATABASE, "user": DATABASE, "password": PASSWORD}
 _OWNER = {"PGDATABASE": DATABASE, "PGUSER": DATABASE, "PGPASSWORD": PASSWORD}

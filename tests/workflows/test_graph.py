@@ -11,6 +11,7 @@ from tests.workflows.graph import Running, names, walk, workflow
 PULL = {"number": 107, "head": {"sha": "c" * 40}}
 DEFAULT = {"default_branch": "main"}
 READ = {"contents": "read"}
+SECRETS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
 ONE_JOB = "cleanup.yml sweep.yml drift.yml backup-rehearsal.yml build-preview.yml ci.yml".split()
 
 
@@ -88,7 +89,7 @@ def test_a_maintainers_preview_goes_on_without_reviewers() -> None:
         "pull-requests": "write",
     }
     assert [job.environment for job in found] == ["", "", "preview", "preview"]
-    assert [job.secrets for job in found] == [set(), set(), set(), {"PULUMI_ACCESS_TOKEN"}]
+    assert [job.secrets for job in found] == [set(), set(), set(), SECRETS]
     assert deploy.concurrency == "deploy-pr-107"
     assert [command for command in deploy.commands if "aphiria-deploy" in command] == [
         ".venv/bin/aphiria-deploy github deploy --approved approved"
@@ -140,7 +141,7 @@ def test_without_oidc_the_environments_secret_serves() -> None:
     found = walk("preview.yml", context, {"preview/gate": {"environment": "preview", "number": "107"}})
 
     assert not any("pulumi/auth-actions" in step.get("uses", "") for step in found[-1].steps)
-    assert found[-1].secrets == {"PULUMI_ACCESS_TOKEN"}
+    assert found[-1].secrets == SECRETS
 
 
 # Production

@@ -25,7 +25,6 @@ from aphiria_deploy.registry.reference import Reference
 
 _FILE = re.compile(r"[0-9]{2}-[a-z][a-z-]{0,30}")
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-_MOST_BYTES = 1024
 
 
 def envelope_violations(bundle: Bundle, reference: Bundle) -> Iterator[Violation]:
@@ -65,7 +64,7 @@ def _same(part: str, found: Any, wanted: Any) -> Iterator[Violation]:
 
 def _contract(bundle: Bundle, reference: Bundle) -> Iterator[Violation]:
     # The rest is between the site's code and its manifests, and a pull request may change both.
-    for part in ("production_cookie_domain", "private_registries", "cluster_cidrs"):
+    for part in ("production_cookie_domain", "private_registries", "previews", "cluster_cidrs"):
         yield from _same(f"contract.{part}", getattr(bundle.contract, part), getattr(reference.contract, part))
 
 
@@ -97,10 +96,7 @@ def _is_its_own(spec: SecretSpec, reference: Bundle) -> bool:
         and bool(_NAME.fullmatch(spec.name))
         and spec.type == "Opaque"
         and not spec.labels
-        and all(
-            isinstance(source, Constant) or (isinstance(source, Generated) and 16 <= source.bytes <= _MOST_BYTES)
-            for source in spec.keys.values()
-        )
+        and all(isinstance(source, (Constant, Generated)) for source in spec.keys.values())
     )
 
 

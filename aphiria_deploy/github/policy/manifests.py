@@ -140,7 +140,9 @@ def _metadata(metadata: Mapping[str, Any], where: str, reference: Bundle) -> Ite
 
 def _reserved(metadata: Mapping[str, Any], where: str) -> Iterator[Violation]:
     for part in ("labels", "annotations"):
-        for key in metadata.get(part) or {}:
+        entries = metadata.get(part)
+        # What is no object at all is refused by the API server.
+        for key in entries if isinstance(entries, Mapping) else ():
             is_open = part == "annotations" and str(key).startswith(_OPEN)
             if str(key).startswith(_RESERVED) and not is_open:
                 yield Violation(f"{where}.{part}", shown(key), "none that the deploy engine sets")

@@ -9,7 +9,7 @@ from constructs_lib.checks.registry import RULES, Rule
 
 _FAMILIES = (
     *("sets", "schema", "images", "quota", "references", "hosts", "routes", "network"),
-    *("workloads", "probes", "security", "config", "secrets", "jobs"),
+    *("workloads", "probes", "security", "config", "secrets", "jobs", "databases"),
 )
 
 

@@ -72,7 +72,9 @@ def assert_refused(ended: Ended, code: int | None = None) -> None:
     assert ended.code in ({2, 5} if code is None else {code}), ended
     assert ended.out == ""
     assert "Traceback" not in ended.err
-    assert len(re.findall("^[Ee]rror: ", ended.err, re.MULTILINE)) == 1
+    # Without a command it is the help.
+    helped = re.match(r"Usage: aphiria-deploy( secrets)? \[OPTIONS\] COMMAND", ended.err)
+    assert helped or len(re.findall("^[Ee]rror: ", ended.err, re.MULTILINE)) == 1
     for value in (OUTPUTS["postgresqlAdminPassword"], OUTPUTS["ghcrToken"]):
         assert value not in ended.err
 
@@ -161,6 +163,36 @@ def test_everything_that_is_missing_is_told_at_once(folder: Path, bundle: Bundle
     assert_refused(ended, 2)
     told = ("samples for api", "ghcrUsername: found an empty", "ghcrToken: found none", "ghcrToekn", "/nowhere/plugin")
     assert [word for word in told if word not in ended.err] == []
+
+
+@pytest.mark.parametrize("command", [["pr", "107"], ["diff", "pr-107"], ["secrets", "apply", "pr-107"]])
+def test_a_bundle_that_was_changed_afterwards_is_refused(folder: Path, command: list[str]) -> None:
+    document = (folder / "bundle.json").read_text().replace('"preview-quota"', '"no-quota"')
+    (folder / "bundle.json").write_text(document)
+
+    ended = run(*command, *GOOD)
+
+    assert_refused(ended, 2)
+    assert "bundle.json: the content hash is sha256:" in ended.err
+    assert "it was changed after it was made" in ended.err
+
+
+def test_a_bundle_with_findings_is_refused_with_all_of_them(folder: Path, bundle: Bundle) -> None:
+    document = json.loads(encode(bundle))
+    del document["hash"]
+    for file in document["files"]:
+        for item in file["manifests"]:
+            if item["kind"] == "Service":
+                item["spec"]["selector"] = {"app": "nobody"}
+            if item["kind"] == "Deployment":
+                item["spec"]["template"]["spec"]["hostNetwork"] = True
+    (folder / "bundle.json").write_bytes(encode(msgspec.convert(document, Bundle)))
+
+    ended = run("pr", "107", *GOOD)
+
+    assert_refused(ended, 2)
+    assert re.search("pr-107: found [0-9]+ errors in its manifests, expected none:", ended.err)
+    assert {"host-access", "service-target"} <= set(re.findall("^  ([a-z-]+): ", ended.err, re.MULTILINE))
 
 
 def test_a_missing_kubeconfig_does_not_hide_the_rest(folder: Path) -> None:

@@ -14,15 +14,17 @@ from tests.aphiria_deploy.cli.running import run
 
 COMMANDS = ["pr", "local", "preview-base", "production", "diff", "drift", "status", "list", "history", "logs"]
 COMMANDS += ["rollback", "destroy", "secrets apply", "check", "synth", "gc", "promote"]
+COMMANDS += [f"cluster {name}" for name in ("up", "preview", "outputs", "destroy", "mark")]
 COMMON = {"--kubeconfig", "--context", "--outputs", "--output", "--verbose"}
 """The options that every command on a cluster has."""
 DEPLOYING = {"--bundle", "--plan", "--yes", "--timeout", "--wait-for-lock", "--skip-health-check", "--take-over"}
 IMAGES = {"--web-image", "--api-image", "--images"}
+JOINING = {"--skip-cluster", "--skip-dns", "--skip-dns-wait"}
 OPTIONS = {
     "pr": COMMON | DEPLOYING | IMAGES | {"--commit"},
-    "production": COMMON | DEPLOYING | IMAGES | {"--commit"},
-    "preview-base": COMMON | DEPLOYING,
-    "local": COMMON - {"--outputs"} | DEPLOYING | IMAGES,
+    "production": COMMON | DEPLOYING | IMAGES | JOINING | {"--commit"},
+    "preview-base": COMMON | DEPLOYING | JOINING,
+    "local": COMMON - {"--outputs"} | DEPLOYING | IMAGES | {"--skip-cluster"},
     "diff": COMMON | IMAGES | {"--bundle", "--timeout", "--take-over"},
     "drift": COMMON,
     "status": COMMON,
@@ -32,6 +34,11 @@ OPTIONS = {
     "rollback": COMMON | {"--to", "--plan", "--yes", "--timeout", "--wait-for-lock", "--skip-health-check"},
     "destroy": COMMON | {"--bundle", "--yes", "--timeout", "--wait-for-lock"},
     "secrets apply": COMMON | {"--bundle", "--timeout"},
+    "cluster up": {"--set", "--timeout", "--output", "--verbose"},
+    "cluster preview": {"--set", "--timeout", "--output", "--verbose"},
+    "cluster outputs": {"--file", "--for-previews", "--timeout", "--output", "--verbose"},
+    "cluster destroy": {"--confirm", "--timeout", "--output", "--verbose"},
+    "cluster mark": {"--kubeconfig", "--context", "--site", "--timeout", "--verbose"},
 }
 HEAVY = {"aphiria_deploy.bundle", "aphiria_deploy.kube", "aphiria_deploy.github", "constructs_lib", "asyncio"}
 HEAVY |= {"cdk8s", "http.client", "httpx", "jsii", "msgspec", "pulumi", "pygments", "rich", "ssl", "tomllib", "yaml"}

@@ -319,14 +319,6 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     "a Secret of another type": (secret(type="kubernetes.io/service-account-token"), "a Secret that the main branch"),
     "a Secret with labels": (secret(labels={"applyset.kubernetes.io/part-of": "x"}), "a Secret that the main branch"),
     "a Secret with a name that is a path": (secret(name="../x"), "a Secret that the main branch"),
-    "a generated value without length": (
-        secret(keys={"key": {"from": "generated", "bytes": 1}}),
-        "a Secret that the main",
-    ),
-    "a generated value without end": (
-        secret(keys={"key": {"from": "generated", "bytes": 10**9}}),
-        "a Secret that the main branch",
-    ),
     "a password that is known": (
         lambda d: d["secrets"][0]["keys"].update(DB_PASSWORD={"from": "constant", "value": "x"}),
         "a Secret that the main",
@@ -457,6 +449,7 @@ HOSTILE: dict[str, tuple[Change, str]] = {
     ),
     # What the rules are told
     "no private registries": (lambda d: d["contract"].update(privateRegistries=[]), "contract.private_registries"),
+    "fewer previews than there are": (lambda d: d["contract"].update(previews=2), "contract.previews"),
     "no ranges of the cluster": (lambda d: d["contract"].update(clusterCidrs=[]), "contract.cluster_cidrs"),
     "no cookie domain of production": (
         lambda d: d["contract"].pop("productionCookieDomain"),

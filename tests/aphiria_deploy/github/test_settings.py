@@ -40,7 +40,6 @@ def test_a_plan_changes_nothing(stand_in: StandIn, github: GitHub) -> None:
         "label keep: create it",
         "label drift: create it",
         "secret PULUMI_ACCESS_TOKEN of preview: set it",
-        "secret PULUMI_ACCESS_TOKEN of preview-reviewed: set it",
         "secret PULUMI_ACCESS_TOKEN of production: set it",
     ]
 
@@ -73,7 +72,8 @@ def test_a_secret_that_is_there_stays(stand_in: StandIn, github: GitHub) -> None
     settings.apply(github, plan(github))
     stand_in.secrets["preview"] = {"PULUMI_ACCESS_TOKEN": {}}
 
-    assert plan(github, PULUMI_ACCESS_TOKEN="x" * 9).secrets == ("preview-reviewed", "production")
+    assert plan(github, PULUMI_ACCESS_TOKEN="x" * 9).secrets == (("production", "PULUMI_ACCESS_TOKEN"),)
+    assert len(plan(github, DIGITALOCEAN_TOKEN="y" * 9, PULUMI_ACCESS_TOKEN="x" * 9).secrets) == 3
     assert plan(github).secrets == ()
 
 
