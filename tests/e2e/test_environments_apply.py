@@ -19,7 +19,7 @@ from tests.e2e.control_plane import ControlPlane, eventually, names
 pytestmark = pytest.mark.xdist_group("control-plane")
 
 _RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted"}
-_SHARED_NAMESPACES = ("default", "nginx-gateway", "cert-manager")
+_SHARED_NAMESPACES = ("default", "nginx-gateway", "cert-manager", "aphiria-deploy")
 
 
 @pytest.fixture(scope="module")
