@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from aphiria_deploy.bundle import Manifest
+from aphiria_deploy.errors import InputError
 from aphiria_deploy.fields import conditions
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.waves import dependencies, references
@@ -53,8 +54,17 @@ def is_job(manifest: Mapping[str, Any]) -> bool:
 
 
 def job_class(manifest: Mapping[str, Any]) -> JobClass:
-    """The class of a Job. One that says none runs once: a Job of its name that is complete is not run again."""
-    return JobClass((manifest["metadata"].get("annotations") or {}).get(CLASS, JobClass.ONCE))
+    """The class of a Job. One that says none runs once: a Job of its name that is complete is not run again.
+
+    Raises:
+        InputError: What it says is no class.
+    """
+    said = (manifest["metadata"].get("annotations") or {}).get(CLASS, JobClass.ONCE)
+    if said not in set(JobClass):
+        raise InputError(
+            f"{ObjectKey.of(manifest)}: metadata.annotations[{CLASS}]: found {said!r}, expected ensure, once or always"
+        )
+    return JobClass(said)
 
 
 def identities(manifest: Mapping[str, Any]) -> list[ObjectKey]:

@@ -327,7 +327,7 @@ class _Planner:
         decision = _without_asking(manifest, self._jobs, self._live, self._circumstances)
         outcome = self._tried.get(key)
         if decision is None and outcome is None:
-            decision = Decision(Course.RUN, "it has not run yet")
+            decision = Decision(Course.RUN, "it is being deleted" if live else "it has not run yet")
         elif decision is None and outcome is not None:
             decision = self._decide(key, manifest, live, outcome)
         elif decision is not None and decision.course is Course.RUN and outcome is not None:
