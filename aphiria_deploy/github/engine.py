@@ -64,6 +64,12 @@ class Problem(_Reported, frozen=True, rename="camel"):
     exit_code: int = 1
 
 
+class Capacity(_Reported, frozen=True):
+    """What an environment reserves of its cluster, in one line, with how many more of its size fit."""
+
+    text: str
+
+
 class DeployReport(_Reported, frozen=True):
     """What a deploy says: ``deployed``, ``unchanged``, ``planned`` or ``failed``."""
 
@@ -76,6 +82,7 @@ class DeployReport(_Reported, frozen=True):
     phases: list[Phase] = []
     seconds: float = 0.0
     diagnosis: Diagnosed | None = None
+    capacity: Capacity | None = None
 
     @property
     def healthy(self) -> bool:
