@@ -12,7 +12,7 @@ from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
-from aphiria_deploy.cli.room import Foresight
+from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
@@ -131,7 +131,9 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
         require_cluster(client, bundle, deadline)
         with acting_for(client, options.environment, deadline, shown, makes_namespace=not options.plan_only) as own:
             report = deploy(own, request, shown, cancellation)
-        return replace(report, outlook=foresight.of(report.plan if report.result == "planned" else None))
+        # One that only plans shows it in its report.
+        seen = foresight.of(report.plan) if report.plan and report.result == "planned" else foresight.found
+        return replace(report, outlook=seen)
 
 
 def make_secrets(options: Options) -> list[Made]:

@@ -9,7 +9,6 @@ from typing import Any
 
 from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.cli import room
 from aphiria_deploy.drift import Departure, drift
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.fields import at, moment, number
@@ -126,7 +125,12 @@ def _object(manifest: Manifest, live: Live) -> dict[str, Any]:
 
 
 def environments(client: Client, deadline: Deadline) -> dict[str, Any]:
-    """Gives every environment of a cluster, in a number of requests that does not depend on how many there are."""
+    """Gives every environment of a cluster, in a number of requests that does not depend on how many there are.
+
+    With them comes what all previews reserve, and how many more fit.
+    """
+    from aphiria_deploy.cli import room
+
     state = State(client)
     read_parents, read_rest = both(
         lambda: state.environments(deadline),

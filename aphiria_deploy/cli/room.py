@@ -9,7 +9,6 @@ from aphiria_deploy import capacity
 from aphiria_deploy.capacity import Cluster, Outlook, Reservation, Share
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError
 from aphiria_deploy.kube import Client, Deadline, Kind, both
-from aphiria_deploy.plan import Plan
 
 _NODE, _POD = Kind("v1", "Node"), Kind("v1", "Pod")
 _UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -40,36 +39,6 @@ def read(client: Client, deadline: Deadline) -> tuple[Objects, Objects] | str:
         raise
     except AphiriaDeployError as error:
         return str(error).splitlines()[0]
-
-
-class Foresight:
-    """Looks at what a preview reserves when its plan is first shown: what is not shown costs no request.
-
-    Args:
-        client: The client with the credential that was given: a preview's own account may not list nodes.
-        environment: Which environment; what is no preview is not looked at.
-        deadline: By when.
-
-    Attributes:
-        found: What was seen.
-    """
-
-    def __init__(self, client: Client, environment: str, deadline: Deadline) -> None:
-        self._client = client
-        self._is_preview = environment.startswith("pr-")
-        self._deadline = deadline
-        self.found: Outlook | None = None
-
-    def of(self, plan: Plan | None) -> Outlook | None:
-        """Gives what is reserved by what a plan deploys; None of a plan that changes nothing."""
-        if self.found is None and self._is_preview and plan and plan.changes_objects:
-            manifests = [step.manifest for step in plan.steps]
-            seen = read(self._client, self._deadline)
-            if isinstance(seen, str):
-                self.found = Outlook(capacity.reservation_of(manifests), unread=seen)
-            else:
-                self.found = capacity.outlook(manifests, *seen)
-        return self.found
 
 
 def outlook_data(found: Outlook) -> dict[str, Any]:

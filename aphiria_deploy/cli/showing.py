@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aphiria_deploy import capacity, deploying
-from aphiria_deploy.cli import room
+from aphiria_deploy import deploying
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Action, Plan, Step, counts
@@ -30,7 +29,10 @@ def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> s
             lines += _step_lines(step)
     lines += [f"- {ObjectKey.of(item)}: no longer in the site" for item in plan.prune.delete]
     lines += [f"  {ObjectKey.of(item)}: left alone: {reason}" for item, reason in plan.prune.kept]
-    lines += [f"capacity: {capacity.describe(outlook)}"] if outlook else []
+    if outlook:
+        from aphiria_deploy.capacity import describe
+
+        lines.append(f"capacity: {describe(outlook)}")
     return "\n".join(lines)
 
 
@@ -58,8 +60,12 @@ def plan_data(plan: Plan, outlook: Outlook | None = None) -> dict[str, Any]:
         {"action": "delete", "kind": key.group_kind.kind, "namespace": key.namespace, "name": key.name, "fields": []}
         for key in map(ObjectKey.of, plan.prune.delete)
     ]
-    reserved = {"capacity": room.outlook_data(outlook)} if outlook else {}
-    return {"changes": counts(plan), "objects": objects, **reserved}
+    data: dict[str, Any] = {"changes": counts(plan), "objects": objects}
+    if outlook:
+        from aphiria_deploy.cli.room import outlook_data
+
+        data["capacity"] = outlook_data(outlook)
+    return data
 
 
 def deploy_text(report: deploying.Report) -> str:

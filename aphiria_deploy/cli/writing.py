@@ -12,7 +12,7 @@ from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
-from aphiria_deploy.cli.room import Foresight
+from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
@@ -72,7 +72,9 @@ def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: b
             wait_for_lock=how.wait_for_lock,
         )
         report = go_back(client, how.environment, shown, cancellation, to=to, how=request)
-        return replace(report, outlook=foresight.of(report.plan if report.result == "planned" else None))
+        # One that only plans shows it in its report.
+        seen = foresight.of(report.plan) if report.plan and report.result == "planned" else foresight.found
+        return replace(report, outlook=seen)
 
 
 def destroy(how: How, bundle_file: Path | None) -> destroying.Report:
