@@ -65,9 +65,15 @@ class Problem(_Reported, frozen=True, rename="camel"):
 
 
 class Capacity(_Reported, frozen=True):
-    """What an environment reserves of its cluster, in one line, with how many more of its size fit."""
+    """What an environment reserves of its cluster.
+
+    Attributes:
+        text: In one line, with how many more of its size fit.
+        unread: Why that is not known; none where it is. It names the cluster: nobody else is told.
+    """
 
     text: str
+    unread: str | None = None
 
 
 class DeployReport(_Reported, frozen=True):
