@@ -6,6 +6,7 @@ over several nodes is no room for it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -78,11 +79,65 @@ class Reservation:
         return sum(self.extra, self.total)
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What the nodes of a cluster that take pods have for them.
+
+    Attributes:
+        nodes: What each can allocate.
+        free: What of that no pod requests, node by node.
+    """
+
+    nodes: tuple[Share, ...]
+    free: tuple[Share, ...]
+
+    @property
+    def allocatable(self) -> Share:
+        """What all nodes can allocate."""
+        return sum(self.nodes, Share())
+
+    @property
+    def requested(self) -> Share:
+        """What pods request of it."""
+        return self.allocatable - sum(self.free, Share())
+
+    @property
+    def largest(self) -> Share | None:
+        """The largest node; none where no node takes pods."""
+        return max(self.nodes, key=lambda node: (node.memory, node.cpu), default=None)
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What an environment reserves, and what that is of its cluster, as far as that is known.
+
+    Attributes:
+        wanted: What it reserves.
+        nodes: How many nodes take pods.
+        node: The largest of them.
+        fits: Whether there is room for it now; true of one that runs already.
+        more: How many more of its size fit beside it.
+        unread: Why the cluster could not be read; empty where it could.
+    """
+
+    wanted: Reservation
+    nodes: int | None = None
+    node: Share | None = None
+    fits: bool | None = None
+    more: int | None = None
+    unread: str = ""
+
+
 def reservation(bundle: Bundle) -> Reservation:
     """Gives what a bundle's pods request: those of its own namespace, and its Jobs wherever they run."""
+    return reservation_of(bundle.manifests)
+
+
+def reservation_of(manifests: Iterable[Mapping[str, Any]]) -> Reservation:
+    """Gives what the pods of some manifests, or of live objects, request."""
     steady: list[Share] = []
     beside: list[tuple[Share, ...]] = []
-    for manifest in bundle.manifests:
+    for manifest in manifests:
         kind, spec = text(manifest.get("kind")), mapping(manifest.get("spec"))
         if kind == "Job":
             beside.append((_pod(spec),) * min(budget.job_pods(spec), MOST))
@@ -99,7 +154,7 @@ def reservation(bundle: Bundle) -> Reservation:
     return Reservation(tuple(steady), max(beside, key=lambda pods: sum(pods, Share()).memory, default=()))
 
 
-def rooms(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> list[Share]:
+def cluster_of(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> Cluster:
     """Gives what is free on each node that takes pods: what it can allocate, less what its pods request.
 
     Args:
@@ -108,12 +163,40 @@ def rooms(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]])
     """
     taken: dict[str, Share] = {}
     for pod in pods:
-        node = text(at(pod, "spec", "nodeName"))
-        if node and text(at(pod, "status", "phase")) not in _ENDED:
+        if _is_placed(pod):
+            node = text(at(pod, "spec", "nodeName"))
             taken[node] = taken.get(node, Share()) + _requests(mapping(pod.get("spec")))
-    return [
-        allocatable(node) - taken.get(text(at(node, "metadata", "name")), Share()) for node in nodes if _is_usable(node)
-    ]
+    usable = {text(at(node, "metadata", "name")): allocatable(node) for node in nodes if _is_usable(node)}
+    return Cluster(tuple(usable.values()), tuple(room - taken.get(name, Share()) for name, room in usable.items()))
+
+
+def outlook(
+    manifests: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]
+) -> Outlook:
+    """Gives what an environment reserves of its cluster, and how many more of its size fit beside it.
+
+    Args:
+        manifests: The environment's.
+        nodes: The cluster's nodes.
+        pods: All pods of the cluster, those of the environment too where it runs already.
+    """
+    wanted = reservation_of(manifests)
+    homes = {namespace(item) for item in manifests if text(item.get("kind")) in _KEEPS_RUNNING}
+    own = [pod for pod in pods if namespace(pod) in homes and _is_placed(pod)]
+    cluster = cluster_of(nodes, pods)
+    if sum((_requests(mapping(pod.get("spec"))) for pod in own), Share()).holds(wanted.total):
+        fits, more = True, fitting(wanted, cluster.free)
+    else:
+        # What of it runs already makes room for what comes.
+        count = fitting(wanted, cluster_of(nodes, [pod for pod in pods if namespace(pod) not in homes]).free)
+        fits, more = count > 0, max(count - 1, 0)
+    return Outlook(wanted, len(cluster.nodes), cluster.largest, fits, more)
+
+
+def usual(reservations: Iterable[Reservation]) -> Reservation | None:
+    """Gives the size that most of some environments have, the larger of equally many; none where nothing runs."""
+    counted = Counter(one for one in reservations if one.steady)
+    return max(counted, key=lambda one: (counted[one], one.total.memory, one.total.cpu), default=None)
 
 
 def allocatable(node: Mapping[str, Any]) -> Share:
@@ -146,30 +229,36 @@ def fitting(wanted: Reservation, free: Sequence[Share], *, growth: Sequence[Shar
     return MOST
 
 
-def describe(wanted: Reservation, node: Share | None = None, more: int | None = None) -> str:
-    """Says what an environment reserves, in one line.
-
-    Args:
-        wanted: What it reserves.
-        node: A whole node, to say the share of.
-        more: How many more of its size fit, where that is known.
-    """
-    total = wanted.total
+def describe(found: Outlook) -> str:
+    """Says what an environment reserves, and what is known of its cluster, in one line."""
+    total, node = found.wanted.total, found.node
     parts = [f"reserves {total} in {total.pods} pods"]
     if node and node.cpu and node.memory:
         parts.append(
-            f"{_percent(total.cpu, node.cpu)} of a node's CPU and {_percent(total.memory, node.memory)} of its memory"
+            f"{percent(total.cpu, node.cpu)} of a node's CPU and {percent(total.memory, node.memory)} of its memory"
         )
-    parts.append(f"{wanted.peak} while it is deployed")
-    if more is not None:
-        parts.append(f"{'at least ' if more == MOST else ''}{more} more of this size fit")
+    parts.append(f"{found.wanted.peak} while it is deployed")
+    if found.unread:
+        parts.append(f"how many more fit is not known: {found.unread}")
+    elif found.fits is False:
+        parts.append(f"no room for it when it was planned, on {_nodes(found.nodes)}")
+    elif found.more is not None:
+        parts.append(f"{how_many(found.more)} more of this size fit on {_nodes(found.nodes)}")
     return "; ".join(parts)
 
 
-def in_namespace(pods: Iterable[Mapping[str, Any]], name: str) -> Reservation:
-    """Gives what the pods of a namespace really reserve now."""
-    running = (pod for pod in pods if namespace(pod) == name and text(at(pod, "status", "phase")) not in _ENDED)
-    return Reservation(tuple(_requests(mapping(pod.get("spec"))) for pod in running))
+def how_many(count: int) -> str:
+    """Writes how many fit, of which no more than `MOST` are counted."""
+    return f"at least {count}" if count == MOST else str(count)
+
+
+def percent(part: Fraction, of: Fraction) -> str:
+    """Writes a part in percent."""
+    return f"{round(100 * part / of)} %"
+
+
+def _nodes(count: int | None) -> str:
+    return "the 1 node that takes pods" if count == 1 else f"the {count} nodes that take pods"
 
 
 def _placed(pods: Sequence[Share], free: Sequence[Share]) -> list[Share] | None:
@@ -192,6 +281,10 @@ def _requests(pod_spec: Mapping[str, Any]) -> Share:
     return Share(usage.get("requests.cpu", _NOTHING), usage.get("requests.memory", _NOTHING), 1)
 
 
+def _is_placed(pod: Mapping[str, Any]) -> bool:
+    return bool(text(at(pod, "spec", "nodeName"))) and text(at(pod, "status", "phase")) not in _ENDED
+
+
 def _is_usable(node: Mapping[str, Any]) -> bool:
     if at(node, "spec", "unschedulable") is True:
         return False
@@ -199,7 +292,3 @@ def _is_usable(node: Mapping[str, Any]) -> bool:
         return False
     conditions = {text(one.get("type")): text(one.get("status")) for one in mappings(at(node, "status", "conditions"))}
     return conditions.get("Ready", "True") == "True"
-
-
-def _percent(part: Fraction, of: Fraction) -> str:
-    return f"{round(100 * part / of)} %"

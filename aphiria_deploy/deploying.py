@@ -24,6 +24,7 @@ from aphiria_deploy.survey import Sought, secret_refs, survey, tried
 from aphiria_deploy.wanted import needed_identities, wanted
 
 if TYPE_CHECKING:
+    from aphiria_deploy.capacity import Outlook
     from aphiria_deploy.diagnosis import Diagnosis
     from aphiria_deploy.execute import Executor
     from aphiria_deploy.lease import Lease
@@ -82,6 +83,7 @@ class Report:
         seconds: How long each phase took.
         total: How long all of it took.
         error: Why it failed.
+        outlook: What the preview reserves of its cluster, where its plan was shown.
     """
 
     environment: str
@@ -92,6 +94,7 @@ class Report:
     seconds: Mapping[str, float]
     total: float
     error: AphiriaDeployError | None = None
+    outlook: Outlook | None = None
 
     @property
     def diagnosis(self) -> Diagnosis | None:

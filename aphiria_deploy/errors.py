@@ -47,7 +47,6 @@
     ├── verify.VerificationError            the running site does not answer as it has to
     ├── verifying.WrongImageError           pods run something else than what was planned
     ├── verifying.NoAddressError            the Gateway has no address that could be asked
-    ├── access.AccessError                  the account of a preview cannot be had
     ├── DeadlineExceededError               something took longer than it was given
     ├── CancelledError                      it was told to stop
     ├── UnknownKindError                    the cluster does not serve this kind

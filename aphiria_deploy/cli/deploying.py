@@ -12,6 +12,7 @@ from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
+from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.deploying import Report, Request, Verify, deploy
 from aphiria_deploy.errors import Errors, InputError
@@ -114,21 +115,25 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
     if bundle.sample_images:
         shown.note(f"samples stand for {', '.join(bundle.sample_images)}: nobody said which images to run")
     with settled.client as client:
+        deadline = Deadline.after(options.timeout, f"the deploy of {options.environment}", cancellation)
+        foresight = Foresight(client, options.environment, deadline)
         request = Request(
             bundle=bundle,
             inputs=settled.inputs,
             commit=options.commit,
             take_over=options.take_over,
             plan_only=options.plan_only,
-            approve=_approval(options, shown),
+            approve=_approval(options, shown, foresight),
             verify=_verify(options, settled.taken),
             timeout=options.timeout,
             wait_for_lock=options.wait_for_lock,
         )
-        deadline = Deadline.after(options.timeout, f"the deploy of {options.environment}", cancellation)
         require_cluster(client, bundle, deadline)
         with acting_for(client, options.environment, deadline, shown, makes_namespace=not options.plan_only) as own:
-            return deploy(own, request, shown, cancellation)
+            report = deploy(own, request, shown, cancellation)
+        # One that only plans shows it in its report.
+        seen = foresight.of(report.plan) if report.plan and report.result == "planned" else foresight.found
+        return replace(report, outlook=seen)
 
 
 def make_secrets(options: Options) -> list[Made]:
@@ -221,11 +226,11 @@ def _verify(options: Options, taken: _Taken) -> Verify:
     return verify
 
 
-def _approval(options: Options, shown: Shown) -> Callable[[Plan], bool]:
+def _approval(options: Options, shown: Shown, foresight: Foresight) -> Callable[[Plan], bool]:
     """Shows the plan; asks on a terminal, unless it is agreed to already."""
 
     def approve(plan: Plan) -> bool:
-        shown.note(showing.plan_text(plan, options.environment))
+        shown.note(showing.plan_text(plan, options.environment, foresight.of(plan)))
         if options.yes:
             return True
         if is_watched():

@@ -37,7 +37,7 @@ def _last(last: dict[str, Any]) -> list[str]:
 
 
 def environments(found: dict[str, Any]) -> str:
-    """Every environment, a line each."""
+    """Every environment, a line each; and in a line at the end what is reserved."""
     rows = [
         (
             row["environment"],
@@ -52,7 +52,8 @@ def environments(found: dict[str, Any]) -> str:
     ]
     if not rows:
         return f"no environment in this cluster ({found['stack'] or 'it has no marker'})"
-    return table(("ENVIRONMENT", "STATE", "PODS", "REVISION", "AGE", "BY", "URL"), rows)
+    head = ("ENVIRONMENT", "STATE", "PODS", "REVISION", "AGE", "BY", "URL")
+    return f"{table(head, rows)}\n\n{found['capacity']['text']}"
 
 
 def history(found: dict[str, Any]) -> str:

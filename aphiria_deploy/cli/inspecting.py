@@ -125,20 +125,34 @@ def _object(manifest: Manifest, live: Live) -> dict[str, Any]:
 
 
 def environments(client: Client, deadline: Deadline) -> dict[str, Any]:
-    """Gives every environment of a cluster, in a number of requests that does not depend on how many there are."""
+    """Gives every environment of a cluster, in a number of requests that does not depend on how many there are.
+
+    With them comes what all previews reserve, and how many more fit.
+    """
+    from aphiria_deploy.cli import room
+
     state = State(client)
     read_parents, read_rest = both(
         lambda: state.environments(deadline),
-        lambda: (client.list(_DEPLOYMENT, deadline, labels=ENVIRONMENT).items, marker.find(client, deadline)[0]),
+        lambda: both(
+            lambda: (client.list(_DEPLOYMENT, deadline, labels=ENVIRONMENT).items, marker.find(client, deadline)[0]),
+            lambda: room.read(client, deadline),
+            deadline.cancellation,
+        ),
         deadline.cancellation,
     )
-    deployments, marked = read_rest.get()
+    read_deployments, read_room = read_rest.get()
+    deployments, marked = read_deployments.get()
     by_environment: dict[str, list[Manifest]] = {}
     for item in deployments:
         by_environment.setdefault(item["metadata"]["labels"][ENVIRONMENT], []).append(item)
     rows = [_row(parent, by_environment, client.now()) for parent in read_parents.get()]
     rows.sort(key=lambda row: (row["kind"] != "production", row["kind"] == "preview", _number(row["environment"])))
-    return {"stack": marked.stack if marked else None, "environments": rows}
+    return {
+        "stack": marked.stack if marked else None,
+        "environments": rows,
+        "capacity": room.summary(by_environment, read_room.get()),
+    }
 
 
 def _row(parent: Manifest, by_environment: Mapping[str, list[Manifest]], now: datetime) -> dict[str, Any]:

@@ -12,14 +12,15 @@ from aphiria_deploy.plan import Action, Plan, Step, counts
 
 if TYPE_CHECKING:
     from aphiria_deploy import destroying
+    from aphiria_deploy.capacity import Outlook
     from aphiria_deploy.diagnosis import Diagnosis
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.NOTHING: " "}
 _SHOWN = 160
 
 
-def plan_text(plan: Plan, environment: str) -> str:
-    """A plan: what is done to which object, and in which fields."""
+def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> str:
+    """A plan: what is done to which object, and in which fields; and what is reserved by that, where it is known."""
     number = counts(plan)
     head = ", ".join(f"{amount} {what}" for what, amount in number.items())
     lines = [f"{environment}: {head}"]
@@ -28,6 +29,10 @@ def plan_text(plan: Plan, environment: str) -> str:
             lines += _step_lines(step)
     lines += [f"- {ObjectKey.of(item)}: no longer in the site" for item in plan.prune.delete]
     lines += [f"  {ObjectKey.of(item)}: left alone: {reason}" for item, reason in plan.prune.kept]
+    if outlook:
+        from aphiria_deploy.capacity import describe
+
+        lines.append(f"capacity: {describe(outlook)}")
     return "\n".join(lines)
 
 
@@ -37,7 +42,7 @@ def _step_lines(step: Step) -> Iterator[str]:
         yield f"    {_cut(str(change))}"
 
 
-def plan_data(plan: Plan) -> dict[str, Any]:
+def plan_data(plan: Plan, outlook: Outlook | None = None) -> dict[str, Any]:
     """A plan as data."""
     objects = [
         {
@@ -55,14 +60,19 @@ def plan_data(plan: Plan) -> dict[str, Any]:
         {"action": "delete", "kind": key.group_kind.kind, "namespace": key.namespace, "name": key.name, "fields": []}
         for key in map(ObjectKey.of, plan.prune.delete)
     ]
-    return {"changes": counts(plan), "objects": objects}
+    data: dict[str, Any] = {"changes": counts(plan), "objects": objects}
+    if outlook:
+        from aphiria_deploy.cli.room import outlook_data
+
+        data["capacity"] = outlook_data(outlook)
+    return data
 
 
 def deploy_text(report: deploying.Report) -> str:
     """What became of a deploy."""
     lines = []
     if report.result in {"planned", "refused"} and report.plan:
-        lines.append(plan_text(report.plan, report.environment))
+        lines.append(plan_text(report.plan, report.environment, report.outlook))
     if report.result != "planned":
         took = f" in {report.total:.1f} s" if report.total else ""
         revision = f" (revision {report.revision})" if report.revision else ""
@@ -103,7 +113,7 @@ def deploy_data(report: deploying.Report) -> dict[str, Any]:
         "urls": bundle.urls,
         "images": {name: image.ref for name, image in bundle.images.items()},
         "outputs": bundle.outputs,
-        **(plan_data(report.plan) if report.plan else {}),
+        **(plan_data(report.plan, report.outlook) if report.plan else {}),
         "phases": [{"name": name, "seconds": round(seconds, 3)} for name, seconds in report.seconds.items()],
         "seconds": round(report.total, 3),
     }

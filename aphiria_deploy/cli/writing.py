@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from aphiria_deploy import access, deploying, destroying
@@ -12,6 +12,7 @@ from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
+from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
@@ -50,9 +51,11 @@ def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: b
         AphiriaDeployError: It could not be begun. Nothing was changed.
     """
     with _working(how) as (given, shown, cancellation), _acting(how, given, shown, cancellation) as client:
+        deadline = Deadline.after(how.timeout, f"the rollback of {how.environment}", cancellation)
+        foresight = Foresight(given, how.environment, deadline)
 
         def approve(plan: Plan) -> bool:
-            shown.note(showing.plan_text(plan, how.environment))
+            shown.note(showing.plan_text(plan, how.environment, foresight.of(plan)))
             return _agreed(how, shown, f"Roll {how.environment} back?")
 
         known = State(client).of(how.environment, Deadline.after(_READ_SECONDS, "reading the releases", cancellation))
@@ -68,7 +71,10 @@ def roll_back(how: How, *, to: int | None, plan_only: bool, skip_health_check: b
             timeout=how.timeout,
             wait_for_lock=how.wait_for_lock,
         )
-        return go_back(client, how.environment, shown, cancellation, to=to, how=request)
+        report = go_back(client, how.environment, shown, cancellation, to=to, how=request)
+        # One that only plans shows it in its report.
+        seen = foresight.of(report.plan) if report.plan and report.result == "planned" else foresight.found
+        return replace(report, outlook=seen)
 
 
 def destroy(how: How, bundle_file: Path | None) -> destroying.Report:

@@ -64,6 +64,18 @@ class Problem(_Reported, frozen=True, rename="camel"):
     exit_code: int = 1
 
 
+class Capacity(_Reported, frozen=True):
+    """What an environment reserves of its cluster.
+
+    Attributes:
+        text: In one line, with how many more of its size fit.
+        unread: Why that is not known; none where it is. It names the cluster: nobody else is told.
+    """
+
+    text: str
+    unread: str | None = None
+
+
 class DeployReport(_Reported, frozen=True):
     """What a deploy says: ``deployed``, ``unchanged``, ``planned`` or ``failed``."""
 
@@ -76,6 +88,7 @@ class DeployReport(_Reported, frozen=True):
     phases: list[Phase] = []
     seconds: float = 0.0
     diagnosis: Diagnosed | None = None
+    capacity: Capacity | None = None
 
     @property
     def healthy(self) -> bool:

@@ -109,7 +109,7 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
         images={name: image.ref for name, image in made.images.items()},
         bundle=made.hash,
         plan=difference(recorded_bundle(github, f"pr-{pull.number}", branch), made),
-        reserves=capacity.describe(capacity.reservation(made)),
+        reserves=capacity.describe(capacity.Outlook(capacity.reservation(made))),
         departures=departures(made, site.bundle("production", _own_images(made, reference))),
     )
     return Gated(decision, preview, approval, made)

@@ -109,6 +109,7 @@ def told(preview: Preview, report: DeployReport | None, failure: str = "") -> Pr
         state=State.DEPLOYED if report.healthy else State.FAILED,
         urls=report.urls or preview.urls,
         images=report.images or preview.images,
+        reserves=report.capacity.text if report.capacity and not report.capacity.unread else preview.reserves,
         phases=tuple(report.phases),
         seconds=report.seconds,
         findings=report.error.message.splitlines() if report.error and not report.diagnosis else (),
@@ -201,5 +202,5 @@ def _begun(approval: Approval, made: Bundle, job: Job) -> Preview:
         urls=made.urls,
         images={name: image.ref for name, image in made.images.items()},
         bundle=made.hash,
-        reserves=capacity.describe(capacity.reservation(made)),
+        reserves=capacity.describe(capacity.Outlook(capacity.reservation(made))),
     )

@@ -8,7 +8,17 @@ from typing import Any
 import pytest
 
 from aphiria_deploy import capacity
-from aphiria_deploy.capacity import Reservation, Share, fitting, reservation
+from aphiria_deploy.capacity import (
+    Cluster,
+    Outlook,
+    Reservation,
+    Share,
+    cluster_of,
+    fitting,
+    outlook,
+    reservation,
+    usual,
+)
 from tests.aphiria_deploy.github.bundles import changed, manifest, preview, production
 
 MI = 1024**2
@@ -34,13 +44,31 @@ def test_production_reserves_its_replicas_its_database_and_its_backup() -> None:
     assert found.total == share("1.4", 3328, 4) + share("0.25", 512)
 
 
-def test_a_line_tells_it() -> None:
-    said = capacity.describe(reservation(preview()), NODE, 3)
-
-    assert said == (
+@pytest.mark.parametrize(
+    ("known", "end"),
+    [
+        ({"nodes": 2, "fits": True, "more": 3}, "3 more of this size fit on the 2 nodes that take pods"),
+        ({"nodes": 1, "fits": True, "more": 0}, "0 more of this size fit on the 1 node that takes pods"),
+        (
+            {"nodes": 2, "fits": True, "more": capacity.MOST},
+            "at least 1000 more of this size fit on the 2 nodes that take pods",
+        ),
+        ({"nodes": 0, "fits": False, "more": 0}, "no room for it when it was planned, on the 0 nodes that take pods"),
+    ],
+)
+def test_a_line_tells_it(known: dict[str, Any], end: str) -> None:
+    assert capacity.describe(Outlook(reservation(preview()), node=NODE, **known)) == (
         "reserves 700m CPU, 1664Mi memory in 2 pods; 37 % of a node's CPU and 54 % of its memory; "
-        "1300m CPU, 3Gi memory while it is deployed; 3 more of this size fit"
+        f"1300m CPU, 3Gi memory while it is deployed; {end}"
     )
+
+
+def test_what_could_not_be_read_is_told() -> None:
+    wanted = reservation(preview())
+    alone = "reserves 700m CPU, 1664Mi memory in 2 pods; 1300m CPU, 3Gi memory while it is deployed"
+
+    assert capacity.describe(Outlook(wanted)) == alone
+    assert capacity.describe(Outlook(wanted, unread="no")) == f"{alone}; how many more fit is not known: no"
 
 
 @pytest.mark.parametrize(
@@ -77,20 +105,24 @@ def node(name: str, **more: Any) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": more, "status": status | more.pop("status", {})}
 
 
-def pod(where: str, phase: str = "Running", namespace: str = "preview-pr-7") -> dict[str, Any]:
-    resources = {"requests": {"cpu": "500m", "memory": "1Gi"}}
+def pod(
+    where: str, phase: str = "Running", namespace: str = "preview-pr-7", cpu: str = "500m", memory: str = "1Gi"
+) -> dict[str, Any]:
+    resources = {"requests": {"cpu": cpu, "memory": memory}}
     spec = {"containers": [{"name": "x", "resources": resources}], **({"nodeName": where} if where else {})}
     return {"metadata": {"namespace": namespace, "name": "x"}, "spec": spec, "status": {"phase": phase}}
 
 
 def test_what_is_free_is_what_pods_do_not_request() -> None:
     pods = [pod("a"), pod("a", "Pending"), pod("a", "Succeeded"), pod("a", "Failed"), pod("b"), pod("")]
+    found = cluster_of([node("a"), node("b"), node("c")], pods)
 
-    assert capacity.rooms([node("a"), node("b"), node("c")], pods) == [
-        NODE - share("1", 2048, 2),
-        NODE - share("0.5", 1024),
-        NODE,
-    ]
+    assert found.free == (NODE - share("1", 2048, 2), NODE - share("0.5", 1024), NODE)
+    assert found.allocatable == NODE * 3
+    assert found.requested == share("1.5", 3072, 3)
+    assert found.largest == NODE
+    assert cluster_of([], pods) == Cluster((), ())
+    assert cluster_of([], pods).largest is None
 
 
 @pytest.mark.parametrize(
@@ -104,13 +136,52 @@ def test_what_is_free_is_what_pods_do_not_request() -> None:
     ],
 )
 def test_a_node_that_takes_no_pods_is_no_room(more: dict[str, Any]) -> None:
-    assert capacity.rooms([node("a", **more)], []) == []
+    assert cluster_of([node("a", **more)], []) == Cluster((), ())
 
 
-def test_what_a_namespace_reserves_now() -> None:
-    pods = [pod("a"), pod("b", "Failed"), pod("a", namespace="other")]
+HOME = "preview-pr-107"
+WEB = pod("a", namespace=HOME, cpu="100m", memory="256Mi")
+API = pod("a", namespace=HOME, cpu="600m", memory="1408Mi")
+NODES = [node("a"), node("b"), node("c")]
 
-    assert capacity.in_namespace(pods, "preview-pr-7").total == share("0.5", 1024)
+
+@pytest.mark.parametrize(
+    ("nodes", "pods", "fits", "more"),
+    [
+        # Not there yet: it takes room itself.
+        (NODES, [], True, 3),
+        (NODES[:1], [], True, 0),
+        (NODES[:1], [pod("a")], False, 0),
+        ([], [], False, 0),
+        # It runs: what is free is free for others.
+        (NODES, [WEB, API], True, 3),
+        (NODES[:1], [WEB, API], True, 0),
+        # Not all of it runs, or not yet, or less of it than what is planned: its room is its own.
+        (NODES[:1], [WEB], True, 0),
+        (NODES[:1], [WEB, API | {"status": {"phase": "Failed"}}], True, 0),
+        (NODES[:1], [pod("a", namespace=HOME)], True, 0),
+        (NODES[:1], [pod("", namespace=HOME)], True, 0),
+        # Of another one it is not.
+        (NODES[:1], [pod("a", namespace="preview-pr-1070")], False, 0),
+    ],
+)
+def test_how_many_more_fit_beside_it(
+    nodes: list[dict[str, Any]], pods: list[dict[str, Any]], fits: bool, more: int
+) -> None:
+    found = outlook(preview().manifests, nodes, pods)
+
+    assert (found.fits, found.more, found.nodes, found.unread) == (fits, more, len(nodes), "")
+    assert found.wanted == reservation(preview())
+    assert found.node == (NODE if nodes else None)
+
+
+def test_the_usual_size_is_what_most_have() -> None:
+    small, large = (Reservation((share(cpu, 100),)) for cpu in ("0.1", "0.2"))
+
+    assert usual([large, small, small]) == small
+    assert usual([small, large]) == large
+    assert usual([small, Reservation(()), Reservation(())]) == small
+    assert usual([]) is None
 
 
 def test_a_hostile_number_of_replicas_is_no_hang() -> None:

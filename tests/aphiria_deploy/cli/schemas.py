@@ -46,6 +46,31 @@ _CHANGED = _object(
     },
     {"why": _TEXT},
 )
+_SHARE = {"cpu": _NUMBER, "memoryBytes": {"type": "integer", "minimum": 0}, "pods": {"type": "integer", "minimum": 0}}
+_MAY_BE_UNREAD = {
+    "nodes": {"type": ["integer", "null"], "minimum": 0},
+    "more": {"type": ["integer", "null"], "minimum": 0},
+    "unread": {"type": ["string", "null"]},
+    "text": _TEXT,
+}
+_OUTLOOK = _object(
+    {
+        "reserves": _object(_SHARE),
+        "peak": _object(_SHARE),
+        "ofNode": {"oneOf": [{"type": "null"}, _object({"cpu": _NUMBER, "memory": _NUMBER})]},
+        "fits": {"type": ["boolean", "null"]},
+        **_MAY_BE_UNREAD,
+    }
+)
+_KNOWN_SHARE: dict[str, Any] = {"oneOf": [{"type": "null"}, _object(_SHARE)]}
+CAPACITY: dict[str, Any] = _object(
+    {
+        "previews": _object({"count": {"type": "integer", "minimum": 0}, **_SHARE}),
+        **dict.fromkeys(("usual", "allocatable", "requested"), _KNOWN_SHARE),
+        **_MAY_BE_UNREAD,
+    }
+)
+"""What ``list`` sums up."""
 DEPLOY: dict[str, Any] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
     **_object(
@@ -62,7 +87,7 @@ DEPLOY: dict[str, Any] = {
             "changes": _object(dict.fromkeys(("created", "updated", "deleted", "unchanged"), _COUNT)),
             "objects": _list(_CHANGED),
         },
-        {"error": ERROR, "diagnosis": _DIAGNOSIS},
+        {"error": ERROR, "diagnosis": _DIAGNOSIS, "capacity": _OUTLOOK},
     ),
     "if": {"properties": {"result": {"const": "failed"}}},
     "then": {"required": ["error"]},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from aphiria_deploy.github.comment import Preview, State, document, gantt, marker, render
 from aphiria_deploy.github.difference import Difference, FieldChange, Item, Kind, Line
-from aphiria_deploy.github.engine import Diagnosed, LogTail, Phase, ReceiptLine
+from aphiria_deploy.github.engine import Capacity, DeployReport, Diagnosed, LogTail, Phase, ReceiptLine
 from aphiria_deploy.github.markdown import LIMIT, block, code, escaped, link, table
+from aphiria_deploy.github.previews import told
 from aphiria_deploy.github.production import Departure
 
 RUN = "https://github.com/aphiria/aphiria.com/actions/runs/1"
@@ -266,3 +268,17 @@ def test_a_summary_has_more_room() -> None:
     preview = Preview(number=7, state=State.FAILED, findings=["x" * 90] * 2_000)
 
     assert len(document(preview).render(limit=1_000_000)) > 180_000 > LIMIT > len(render(preview))
+
+
+def test_it_says_how_many_more_fit_where_the_deploy_has_counted() -> None:
+    begun = replace(PREVIEW, state=State.DEPLOYING)
+    counted = DeployReport("pr-107", "deployed", capacity=Capacity("reserves 700m CPU; 3 more of this size fit"))
+
+    assert "| capacity | reserves 700m CPU; 3 more of this size fit |" in render(told(begun, counted))
+    refused = Capacity("reserves 700m CPU; how many more fit is not known: no", unread="no")
+    for uncounted in (
+        DeployReport("pr-107", "unchanged"),
+        DeployReport("pr-107", "deployed", capacity=refused),
+        None,
+    ):
+        assert "| capacity | reserves 700m CPU, 1664Mi memory in 2 pods |" in render(told(begun, uncounted))
