@@ -16,11 +16,7 @@ from aphiria_deploy.errors import CombinedError
 from aphiria_deploy.kube import FIELD_MANAGER
 from aphiria_deploy.marker import NAMESPACE
 from aphiria_deploy.plan import Action, PlanError
-<<<<<<< HEAD
-from aphiria_deploy.releases import ENVIRONMENT, Result
-=======
 from aphiria_deploy.releases import ENVIRONMENT, SITE, Result
->>>>>>> refs/heads/engine-tests
 from aphiria_deploy.state import parent_name
 from tests.e2e.engine import Cluster, soon, steps
 from tests.e2e.small import Small
@@ -184,11 +180,7 @@ def test_what_a_controller_owns_is_kept_and_said(site_cluster: Cluster) -> None:
         "controller": True,
     }
     owned = small.object("ConfigMap", "of-a-controller", data={})
-<<<<<<< HEAD
-    labels = {label: service["metadata"]["labels"][label] for label in (PART_OF, ENVIRONMENT)}
-=======
     labels = {name: service["metadata"]["labels"][name] for name in (PART_OF, ENVIRONMENT, SITE)}
->>>>>>> refs/heads/engine-tests
     owned["metadata"] |= {"labels": labels, "ownerReferences": [owner]}
     site_cluster.client.apply(owned, soon(), manager="a-controller")
     report = site_cluster.deploy(replace(small, config="2").bundle())
