@@ -1,4 +1,4 @@
-"""Backups of an environment's database: taken, listed, restored, and what a restore kept discarded.
+"""Backups of an environment's database: taken, listed, restored, rehearsed, and what a restore kept discarded.
 
 The Jobs for it are in the bundle of the release that runs. They are run here, one of a name that nobody used before
 each time, and what they have done is read from their logs.
@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 
 from aphiria_deploy import marker
+from aphiria_deploy.backup_listing import NAME, Listing, listing, newest
 from aphiria_deploy.bundle import BackupJobs, Bundle, Manifest
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import AphiriaDeployError, InputError
@@ -30,55 +32,12 @@ from aphiria_deploy.waiting import Waiter
 from aphiria_deploy.wanted import wanted
 
 _POD = Kind("v1", "Pod")
-_NAME = re.compile(r"[0-9]{4}/[0-9]{2}/[0-9]{2}/[0-9]{6}Z-[a-z][a-z0-9_]*")
 _KEPT = re.compile(r"[a-z][a-z0-9_]*_before_[0-9]{14}")
-_TAKEN = re.compile(rf"backup (?P<name>{_NAME.pattern}): uploaded, and read back")
-_PARTS = ("dump", "roles.sql", "rows", "sha256")
+_TAKEN = re.compile(rf"backup (?P<name>{NAME.pattern}): uploaded, and read back")
 
 
 class BackupError(AphiriaDeployError):
     """A Job is complete, but its log does not say what it has done."""
-
-
-@dataclass(frozen=True)
-class Backup:
-    """A backup in the bucket.
-
-    Attributes:
-        name: Its name.
-        bytes: How large it is.
-        complete: Whether all of it is there, and was read back when it was uploaded: others cannot be restored.
-    """
-
-    name: str
-    bytes: int
-    complete: bool
-
-    @property
-    def taken(self) -> datetime:
-        """When it was begun."""
-        return datetime.strptime(self.name[: len("YYYY/MM/DD/HHMMSS")], "%Y/%m/%d/%H%M%S").replace(tzinfo=UTC)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a database was before a restore.
-
-    Attributes:
-        database: Its name.
-        bytes: How large it is.
-    """
-
-    database: str
-    bytes: int
-
-
-@dataclass(frozen=True)
-class Listing:
-    """What there is to restore, and what restores kept: the newest first."""
-
-    backups: Sequence[Backup]
-    kept: Sequence[Kept]
 
 
 @dataclass(frozen=True)
@@ -96,6 +55,31 @@ class Restored:
     database: str
     kept: str | None
     error: AphiriaDeployError | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rehearsed:
+    """What a rehearsal has shown.
+
+    Attributes:
+        backup: The name of the backup that came back.
+        taken: When it was begun.
+        age: How old it was.
+        bytes: How large it is in the bucket.
+        restored_bytes: How large the database was that it became.
+        tables: How many tables were compared.
+        rows: How many rows they had, all that were counted when it was taken.
+        seconds: How long a restore takes: the download, the database, the comparison.
+    """
+
+    backup: str
+    taken: datetime
+    age: timedelta
+    bytes: int
+    restored_bytes: int
+    tables: int
+    rows: int
+    seconds: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +155,7 @@ class Backups:
             NotReadyError: It failed; the database is as it was.
             LockedError: Somebody else works on the environment.
         """
-        if not _NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise InputError(
                 f"{name!r}: found no name of a backup, expected one such as 2026/01/31/020000Z-site; "
                 f"`aphiria-deploy db list {self._name}` shows them"
@@ -184,6 +168,47 @@ class Backups:
                 raise BackupError(f"{_called(jobs.restore)}: found no answer in its log, expected what it restored")
             error = self._migrate(bundle, known, lease)
         return Restored(name, str(answer["restored"]), _text_or_none(answer.get("kept")), error)
+
+    def rehearse(self, max_age: timedelta) -> Rehearsed:
+        """Restores the newest complete backup into a database of its own, verifies it, and drops that one.
+
+        Args:
+            max_age: How old it may be.
+
+        Raises:
+            InputError: The environment has no backups, its release has no rehearsal, or this is not its cluster.
+            NoBackupError: There is no complete backup, or the newest is too old.
+            NotReadyError: It failed; the database is as it was.
+            LockedError: Somebody else works on the environment.
+        """
+        bundle, jobs, known = self._jobs()
+        rehearsal = jobs.rehearsal
+        if rehearsal is None:
+            revision = known.current.revision if known.current else 0
+            raise InputError(
+                f"{self._name}: found no rehearsal in release {revision}, expected one: an older version made it; "
+                "deploy the environment again"
+            )
+        with self._held("db rehearse"):
+            found = listing(_objects(self._run(bundle, jobs.list)))
+            now = self._client.now()
+            backup = newest(found, rehearsal.database, now, max_age)
+            begun = time.monotonic()
+            log = self._run(bundle, _with_variable(rehearsal.job, rehearsal.variable, backup.name))
+            seconds = time.monotonic() - begun
+        answer = next((one for one in _objects(log) if one.get("rehearsed") == backup.name), None)
+        if answer is None:
+            raise BackupError(f"{_called(rehearsal.job)}: found no answer in its log, expected what it has compared")
+        return Rehearsed(
+            backup=backup.name,
+            taken=backup.taken,
+            age=now - backup.taken,
+            bytes=backup.bytes,
+            restored_bytes=int(str(answer["bytes"])),
+            tables=int(str(answer["tables"])),
+            rows=int(str(answer["rows"])),
+            seconds=round(seconds, 1),
+        )
 
     def discard(self, database: str) -> None:
         """Drops a database that a restore kept.
@@ -279,27 +304,6 @@ class Backups:
             lease.check()
             return error
         return None
-
-
-def listing(entries: Sequence[Mapping[str, object]]) -> Listing:
-    """Sorts what the listing Job's log says: objects in the bucket, and databases.
-
-    What is in the bucket and is no part of a backup is left out.
-    """
-    sizes: dict[str, dict[str, int]] = {}
-    kept = []
-    for entry in entries:
-        if "database" in entry:
-            kept.append(Kept(str(entry["database"]), int(str(entry["bytes"]))))
-            continue
-        name, _, part = str(entry.get("Path", "")).partition(".")
-        if _NAME.fullmatch(name) and part in _PARTS:
-            sizes.setdefault(name, {})[part] = int(str(entry["Size"]))
-    backups = [Backup(name, sum(parts.values()), set(parts) == set(_PARTS)) for name, parts in sizes.items()]
-    return Listing(
-        sorted(backups, key=lambda backup: backup.name, reverse=True),
-        sorted(kept, key=lambda one: one.database, reverse=True),
-    )
 
 
 def _objects(log: Sequence[str]) -> list[dict[str, object]]:

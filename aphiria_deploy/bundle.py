@@ -222,7 +222,24 @@ class Destruction(_Data, frozen=True):
     absent: list[Gone]
 
 
-class BackupJobs(_Data, frozen=True):
+class Rehearsal(_Data, frozen=True):
+    """How a restore is rehearsed, without touching the database.
+
+    Attributes:
+        job: Restores a backup into a new database, verifies it and drops that one. Its log ends with a JSON object:
+            ``rehearsed``, the backup's name; ``tables`` and ``rows``, how many were compared; ``bytes``, how large the
+            database was.
+        variable: The environment variable of the Job whose value is set to the backup's name.
+        database: The database whose backups they are: their names end in it.
+    """
+
+    job: Manifest
+    variable: str
+    database: str
+
+
+# What has no rehearsal keeps its hash: the field is younger than the format's first version.
+class BackupJobs(_Data, frozen=True, omit_defaults=True):
     """The Jobs that back the database up and bring it back: run when somebody asks for it, and by no deploy.
 
     Attributes:
@@ -234,6 +251,7 @@ class BackupJobs(_Data, frozen=True):
         restore_variable: The environment variable of ``restore`` whose value is set to the backup's name.
         discard: Drops a database that a restore kept.
         discard_variable: The environment variable of ``discard`` whose value is set to the database's name.
+        rehearsal: How a restore is rehearsed; bundles of older versions have none.
     """
 
     take: Manifest
@@ -242,6 +260,7 @@ class BackupJobs(_Data, frozen=True):
     restore_variable: str
     discard: Manifest
     discard_variable: str
+    rehearsal: Rehearsal | None = None
 
 
 class EnvironmentVariables(_Data, frozen=True):

@@ -14,10 +14,12 @@ def check_bundle(bundle: Bundle) -> checks.Report:
 def checked_manifests(bundle: Bundle) -> list[Manifest]:
     """Gives what the rules see of a bundle: its manifests, and the Jobs that remove it or back it up."""
     backup = bundle.backup
+    rehearsal = backup.rehearsal if backup else None
     return [
         *bundle.manifests,
         *(bundle.destruction.jobs if bundle.destruction else ()),
         *((backup.take, backup.list, backup.restore, backup.discard) if backup else ()),
+        *((rehearsal.job,) if rehearsal else ()),
     ]
 
 

@@ -27,6 +27,7 @@ from aphiria_deploy.bundle import (
     Output,
     RedirectCheck,
     RegistryLogin,
+    Rehearsal,
     ScramVerifier,
     SecretSpec,
 )
@@ -179,6 +180,7 @@ def _backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
         restore_variable=jobs.BACKUP_NAME,
         discard=jobs.discard,
         discard_variable=jobs.KEPT_DATABASE,
+        rehearsal=Rehearsal(job=jobs.rehearse, variable=jobs.BACKUP_NAME, database=str(props.database)),
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from constructs_lib import backup_scripts as scripts
-from constructs_lib import restore_scripts
+from constructs_lib import rehearsal_script, restore_scripts
 from constructs_lib._k8s import Construct, Manifest
 from constructs_lib.database import DatabaseServer
 from constructs_lib.errors import InvalidPropsError, InvalidValueError
@@ -153,38 +153,39 @@ class BackupJobs:
             in that of ``kept`` the databases that restores kept, with ``database`` and ``bytes``.
         restore: Restores the backup that its variable :attr:`BACKUP_NAME` names, and ends with a JSON object: the
             database ``restored``, and what was there before, ``kept``.
+        rehearse: Restores the backup that its variable :attr:`BACKUP_NAME` names into a new database, verifies it and
+            drops that database; the one that is backed up is not touched. Ends with a JSON object: the backup
+            ``rehearsed``, how many ``tables`` and ``rows`` were compared, and how many ``bytes`` the database had.
         discard: Drops the database that its variable :attr:`KEPT_DATABASE` names, which a restore kept.
     """
 
     take: dict[str, Any]
     list: dict[str, Any]
     restore: dict[str, Any]
+    rehearse: dict[str, Any]
     discard: dict[str, Any]
 
     BACKUP_NAME: ClassVar[str] = "BACKUP_NAME"
-    """Whoever runs ``restore`` sets its value."""
+    """Whoever runs ``restore`` or ``rehearse`` sets its value."""
     KEPT_DATABASE: ClassVar[str] = "KEPT_DATABASE"
     """Whoever runs ``discard`` sets its value."""
 
 
 def backup_jobs(props: DatabaseBackupProps) -> BackupJobs:
-    """Gives the Jobs that take a backup, list all, restore one, and discard what a restore kept."""
+    """Gives the Jobs that take a backup, list all, restore one, rehearse that, and discard what a restore kept."""
     database = {"DATABASE_NAME": str(props.database)}
     kept = _with_psql(props, "kept", restore_scripts.LIST_KEPT, database)
     discard = _with_psql(props, "discard", restore_scripts.DISCARD, {**database, BackupJobs.KEPT_DATABASE: ""})
     download = _with_rclone(props, "download", restore_scripts.DOWNLOAD, {BackupJobs.BACKUP_NAME: ""})
-    restore = _with_psql(
-        props,
-        "restore",
-        restore_scripts.RESTORE,
-        {**database, "DATABASE_ROLE": str(props.role), BackupJobs.BACKUP_NAME: ""},
-        _volumes(props),
-    )
+    which = {**database, "DATABASE_ROLE": str(props.role), BackupJobs.BACKUP_NAME: ""}
+    restore = _with_psql(props, "restore", restore_scripts.RESTORE, which, _volumes(props))
+    rehearse = _with_psql(props, "rehearse", rehearsal_script.REHEARSE, which, _volumes(props))
     return BackupJobs(
         take=_job(props, "take", _backup_pod(props)),
         list=_job(props, "list", _pod(props, [kept], [_with_rclone(props, "files", scripts.LIST, {})])),
         # A restore that failed is looked at, not repeated.
         restore=_job(props, "restore", _pod(props, [restore], [download]), retries=0),
+        rehearse=_job(props, "rehearse", _pod(props, [rehearse], [download]), retries=0),
         discard=_job(props, "discard", _pod(props, [discard], [])),
     )
 

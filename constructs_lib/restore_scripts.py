@@ -1,13 +1,15 @@
 """What the containers of a restore run, likewise.
 
 The database becomes another one beside itself: a backup is restored into a new database, verified there, and then both
-change their names in one transaction. What was there before is kept, as ``DATABASE_before_YYYYMMDDHHMMSS``.
+change their names in one transaction. What was there before is kept, as ``DATABASE_before_YYYYMMDDHHMMSS``. What a
+rehearsal (:mod:`constructs_lib.rehearsal_script`) was killed over is removed by a restore too.
 """
 
 from __future__ import annotations
 
 from constructs_lib.backup_scripts import FOLDER, NAME, OF_IT, ROWS, script
 from constructs_lib.psql import PSQL, raise_where, run_sql
+from constructs_lib.rehearsal_script import CLEAR
 
 LONGEST_NAME = 63 - len("_restoring_") - 14
 """How long the name of a database may be, so that those beside it have names too."""
@@ -66,6 +68,8 @@ trap ended EXIT
 stem="@FOLDER@/$BACKUP_NAME"
 started=$(date -u +%Y%m%d%H%M%S)
 export RESTORING="${DATABASE_NAME}_restoring_$started" KEPT="${DATABASE_NAME}_before_$started"
+@PSQL@ <<'SQL'
+@CLEAR@SQL
 @PSQL@ --file="$stem.roles.sql"
 @PSQL@ <<'SQL'
 \getenv database DATABASE_NAME
@@ -111,6 +115,7 @@ done
 """,
     FOLDER=FOLDER,
     PSQL=PSQL,
+    CLEAR=CLEAR,
     ROWS=ROWS,
 )
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
-from aphiria_deploy.backups import Backups, Listing, Request, Restored
+from aphiria_deploy.backup_listing import Listing, age_text
+from aphiria_deploy.backups import Backups, Rehearsed, Request, Restored
 from aphiria_deploy.cli.connecting import Stack, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.cli.writing import How
@@ -39,6 +41,12 @@ def restore(how: How, name: str) -> Restored:
             how, shown, f"Restore {how.environment}'s database to {name}? What is there now is kept beside it."
         )
         return backups.restore(name)
+
+
+def rehearse(how: How, max_age: float) -> Rehearsed:
+    """Rehearses a restore: of the newest complete backup, which may be so many seconds old."""
+    with _backups(how) as (backups, _):
+        return backups.rehearse(timedelta(seconds=max_age))
 
 
 def discard(how: How, database: str) -> None:
@@ -99,6 +107,31 @@ def restored_text(how: How, restored: Restored) -> str:
     if restored.error:
         lines.append(f"the migrations that ran on it failed: {restored.error}")
     return "\n".join(lines)
+
+
+def rehearsed_data(how: How, rehearsed: Rehearsed) -> dict[str, Any]:
+    """What a rehearsal has shown, as data."""
+    return {
+        "environment": how.environment,
+        "backup": rehearsed.backup,
+        "taken": rehearsed.taken.isoformat(),
+        "ageSeconds": int(rehearsed.age.total_seconds()),
+        "bytes": rehearsed.bytes,
+        "restoredBytes": rehearsed.restored_bytes,
+        "tables": rehearsed.tables,
+        "rows": rehearsed.rows,
+        "seconds": rehearsed.seconds,
+    }
+
+
+def rehearsed_text(how: How, rehearsed: Rehearsed) -> str:
+    """What a rehearsal has shown, as text."""
+    return (
+        f"{rehearsed.backup} restores: {rehearsed.tables} tables with all of their {rehearsed.rows} rows\n"
+        f"{age_text(rehearsed.age)} old, {_size(rehearsed.bytes)} in the bucket, "
+        f"{_size(rehearsed.restored_bytes)} as a database, in {rehearsed.seconds:.1f} s\n"
+        f"{how.environment}'s database was not touched"
+    )
 
 
 @contextmanager

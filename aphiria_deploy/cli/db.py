@@ -91,6 +91,28 @@ def restore(
 
 
 @db.command()
+def rehearse(
+    environment: EnvironmentName,
+    max_age: Annotated[
+        str, typer.Option(metavar="DURATION", help="How old the newest complete backup may be.")
+    ] = "36h",
+    timeout: Timeout = "1h",
+    wait_for_lock: WaitForLock = "0s",
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    output: Output = Format.TEXT,
+    verbose: Verbose = False,
+) -> None:
+    """Restore the newest backup beside the database, verify it, and drop it again; the database is not touched."""
+    from aphiria_deploy.cli import backing_up
+
+    how = _how(environment, timeout, wait_for_lock, kubeconfig, context, outputs)
+    rehearsed = backing_up.rehearse(how, given.parse_duration(max_age, "--max-age"))
+    _print(output, backing_up.rehearsed_data(how, rehearsed), lambda _: backing_up.rehearsed_text(how, rehearsed))
+
+
+@db.command()
 def discard(
     environment: EnvironmentName,
     database: Annotated[str, typer.Argument(metavar="DATABASE", help="Its name, as the list has it.")],

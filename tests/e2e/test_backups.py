@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from aphiria_deploy.backups import Backup, BackupError, Backups, Kept, Listing, Request
+from aphiria_deploy.backup_listing import Backup, Kept, Listing
+from aphiria_deploy.backups import BackupError, Backups, Request
 from aphiria_deploy.bundle import BackupJobs, Bundle
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Ref

@@ -129,3 +129,9 @@ def kill(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+
+
+def terminate(process: subprocess.Popen[str]) -> None:
+    """Tells a container's first process to end, as the kubelet does with a pod that is deleted."""
+    (first,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="ascii").split()
+    os.kill(int(first), signal.SIGTERM)
