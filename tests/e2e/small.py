@@ -43,11 +43,12 @@ class Small:
         migration: What its migration is.
         workload: What its Deployment has beside what it must have: fields of the pod's spec.
         container: The same, of its container.
-        jobs: The same, of the containers of its Jobs.
+        job_container: The same, of the containers of its Jobs.
         job_seconds: How long its Jobs may run.
         server: The claim whose UID its database's Job goes by.
         more: Further objects.
-        workloads: Whether it has any pods but those of Jobs.
+        with_jobs: Whether it has Jobs, each of which takes its controller a second.
+        with_pods: Whether it has other pods than theirs.
     """
 
     number: int = field(default_factory=lambda: next(_NUMBERS))
@@ -56,11 +57,12 @@ class Small:
     migration: str = "1"
     workload: dict[str, Any] = field(default_factory=dict)
     container: dict[str, Any] = field(default_factory=dict)
-    jobs: dict[str, Any] = field(default_factory=dict)
+    job_container: dict[str, Any] = field(default_factory=dict)
     job_seconds: int = 60
     server: str = ""
     more: tuple[Manifest, ...] = ()
-    workloads: bool = True
+    with_jobs: bool = True
+    with_pods: bool = True
 
     @property
     def environment(self) -> str:
@@ -90,9 +92,9 @@ class Small:
             ),
             files=[
                 ManifestFile(name="10-base", manifests=[self._namespace(), self._config(), *self.more]),
-                ManifestFile(name="20-jobs", manifests=[self._database(), self._migration()]),
+                ManifestFile(name="20-jobs", manifests=[self._database(), self._migration()] if self.with_jobs else []),
                 ManifestFile(
-                    name="30-workloads", manifests=[self._service(), *([self._workload()] if self.workloads else [])]
+                    name="30-workloads", manifests=[self._service(), *([self._workload()] if self.with_pods else [])]
                 ),
             ],
             images={"api": Image(ref=self.image)},
@@ -140,7 +142,9 @@ class Small:
         item = self.object("Job", name, api="batch/v1", namespace=namespace)
         item["metadata"]["annotations"] = annotations
         spec = {"restartPolicy": "Never", "terminationGracePeriodSeconds": 0, **pod}
-        spec["containers"] = [{"name": container, "image": self.image, **pod.get("containers", [{}])[0], **self.jobs}]
+        spec["containers"] = [
+            {"name": container, "image": self.image, **pod.get("containers", [{}])[0], **self.job_container}
+        ]
         item["spec"] = {"backoffLimit": 0, "activeDeadlineSeconds": self.job_seconds, "template": {"spec": spec}}
         return item
 
@@ -184,7 +188,9 @@ class Small:
             "template": template,
         }
         item = self.object("Deployment", "api", api="apps/v1", spec=spec)
-        item["metadata"]["annotations"] = {DEPENDS_ON: f"batch/namespaces/{self.namespace}/Job/{self.migration_job}"}
+        if self.with_jobs:
+            after = f"batch/namespaces/{self.namespace}/Job/{self.migration_job}"
+            item["metadata"]["annotations"] = {DEPENDS_ON: after}
         return item
 
 

@@ -82,7 +82,7 @@ def test_one_changed_image_restarts_its_pods_and_runs_its_migration_alone(site_c
 
 
 def test_a_changed_configuration_restarts_the_pods_that_read_it(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     before = site_cluster.pods(small.namespace, "api")
     report = site_cluster.deploy(replace(small, config="2").bundle())
@@ -93,7 +93,7 @@ def test_a_changed_configuration_restarts_the_pods_that_read_it(site_cluster: Cl
 
 
 def test_a_rotated_secret_restarts_the_pods_that_read_it_and_is_shown_nowhere(site_cluster: Cluster) -> None:
-    small, heard = Small(), Heard()
+    small, heard = Small(with_jobs=False), Heard()
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     pods = site_cluster.pods(small.namespace, "api")
     kept = site_cluster.secret("passwords", small.namespace)

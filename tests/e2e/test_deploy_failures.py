@@ -103,7 +103,7 @@ def test_a_failing_migration_is_told_with_its_log_and_the_old_pods_go_on_serving
 def test_a_doomed_container_is_told_soon(
     site_cluster: Cluster, behaviour: Behaviour, seen_as: str, reason: str, says: str
 ) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     pods = site_cluster.pods(small.namespace, "api")
     newer = replace(small, image="registry.example/api:2")
@@ -127,7 +127,7 @@ def test_a_doomed_container_is_told_soon(
 
 def test_an_image_that_an_init_container_cannot_pull_is_told_soon(site_cluster: Cluster) -> None:
     copy = {"name": "copy-code", "image": "registry.example/api:1"}
-    small = Small(workload={"initContainers": [copy]})
+    small = Small(with_jobs=False, workload={"initContainers": [copy]})
     with (
         site_cluster.behaving(small.namespace, copy_code=Behaviour.IMAGE_UNAUTHORIZED),
         Witness(site_cluster.client, Watched(Kind("v1", "Pod"), small.namespace), _waits_with("ErrImagePull")) as seen,
@@ -140,10 +140,10 @@ def test_an_image_that_an_init_container_cannot_pull_is_told_soon(site_cluster: 
 
 
 def test_pods_that_a_quota_refuses_are_told_soon(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     quota = small.object("ResourceQuota", "quota", spec={"hard": {"requests.cpu": "1500m", "pods": "5"}})
     little, much = ({"resources": {"requests": {"cpu": cpu}}} for cpu in ("100m", "1"))
-    fits = replace(small, more=(quota,), container=little, jobs=little)
+    fits = replace(small, more=(quota,), container=little, job_container=little)
     assert site_cluster.deploy(fits.bundle()).result == "deployed"
     pods = site_cluster.pods(small.namespace, "api")
     # The old pod beside it, and a surge of one: 100m + 1500m.
@@ -162,7 +162,7 @@ def test_pods_that_a_quota_refuses_are_told_soon(site_cluster: Cluster) -> None:
 
 
 def test_what_is_never_ready_fails_at_the_deadline_and_says_what_it_waited_for(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     with site_cluster.behaving(small.namespace, api=Behaviour.NEVER_READY):
         report = site_cluster.deploy(small.bundle(), timeout=4.0)
     found = _diagnosis(report)

@@ -69,7 +69,7 @@ def test_a_preview_that_was_destroyed_is_made_again_with_its_database(site_clust
 
 
 def test_a_finalizer_that_nobody_removes_is_named_and_nothing_is_forced(site_cluster: Cluster) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     stuck = small.object("ConfigMap", "stuck", data={})
     stuck["metadata"]["finalizers"] = ["deploy.test/stuck"]
     assert site_cluster.deploy(replace(small, more=(stuck,)).bundle()).result == "deployed"
@@ -116,7 +116,7 @@ def test_a_database_that_is_not_dropped_keeps_everything_else(site_cluster: Clus
 def test_a_namespace_that_is_not_this_environment_s_is_not_touched(
     site_cluster: Cluster, labels: dict[str, str | None]
 ) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     _patch_labels(site_cluster, small, labels)
     with (
@@ -147,7 +147,7 @@ def test_a_namespace_of_which_nothing_is_remembered_is_not_touched(site_cluster:
 
 @pytest.mark.parametrize("stack", ["production", "local"])
 def test_another_cluster_is_told_by_its_marker(site_cluster: Cluster, stack: str) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     mark(site_cluster.client, stack)
     try:
@@ -177,7 +177,7 @@ def test_a_cluster_without_a_marker_proves_nothing(site_cluster: Cluster) -> Non
 
 
 def test_a_namespace_that_was_deleted_by_hand_is_in_nobodys_way(site_cluster: Cluster) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     site_cluster.plane.kubectl("delete", "namespace", small.namespace)
     report = site_cluster.destroy(small.environment)

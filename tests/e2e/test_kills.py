@@ -18,10 +18,10 @@ from tests.e2e.engine import Cluster
 from tests.e2e.killed import LEASE_SECONDS, Doomed, Runs
 from tests.e2e.small import Small
 
-pytestmark = pytest.mark.xdist_group("site-cluster")
+pytestmark = pytest.mark.xdist_group("fault-cluster")
 
-_AT_ONCE = 4
-_PROCESSES = 3
+_AT_ONCE = 6
+_PROCESSES = 5
 _KILLED = -signal.SIGKILL
 
 

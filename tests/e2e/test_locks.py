@@ -93,7 +93,7 @@ class _Running:
 
 
 def test_of_two_first_deploys_at_once_one_is_told_who_is_at_work(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
 
     def one(_: int) -> Report | AphiriaDeployError:
         with site_cluster.asked() as (client, _requests):
@@ -114,7 +114,7 @@ def test_of_two_first_deploys_at_once_one_is_told_who_is_at_work(site_cluster: C
 
 
 def test_of_two_first_deploys_at_once_one_waits_and_then_finds_nothing_to_do(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
 
     def one(_: int) -> Report:
         with site_cluster.asked() as (client, _requests):
@@ -128,7 +128,7 @@ def test_of_two_first_deploys_at_once_one_waits_and_then_finds_nothing_to_do(sit
 
 
 def test_a_plan_that_has_changed_while_another_run_was_waited_for_is_shown_again(site_cluster: Cluster) -> None:
-    small, shown = Small(), []
+    small, shown = Small(with_jobs=False), []
 
     def approve(plan: Any) -> bool:
         shown.append({step.key.name: step.action for step in plan.steps})
@@ -175,7 +175,7 @@ def test_whose_lease_is_taken_away_writes_nothing_more(site_cluster: Cluster, ho
 
 
 def test_the_lease_of_a_run_that_died_is_waited_out(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     now = site_cluster.client.now()
     dead = _manifest(small, "dead@elsewhere", now - timedelta(seconds=SECONDS - 2))
     site_cluster.client.create(dead, soon())

@@ -38,7 +38,7 @@ def _managers(item: Mapping[str, Any]) -> set[str]:
 
 
 def test_an_edit_by_hand_is_set_back_and_said(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     where = f"--namespace={small.namespace}"
     _kubectl(site_cluster, "patch", "configmap", "settings", where, "--patch", '{"data": {"said": "by hand"}}')
@@ -56,7 +56,7 @@ def test_an_edit_by_hand_is_set_back_and_said(site_cluster: Cluster) -> None:
 
 
 def test_what_a_person_added_beside_stays(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     _kubectl(site_cluster, "label", "configmap", "settings", f"--namespace={small.namespace}", "looked-at-by=ann")
     assert site_cluster.deploy(small.bundle()).result == "unchanged"
@@ -65,7 +65,7 @@ def test_what_a_person_added_beside_stays(site_cluster: Cluster) -> None:
 
 
 def test_fields_of_another_tool_are_named_one_by_one_and_left_alone(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     other = small.object("ConfigMap", "settings", data={"said": "theirs", "more": "also"})
     site_cluster.client.apply(other, soon(), force=True, manager="argocd-controller")
@@ -84,7 +84,7 @@ def test_fields_of_another_tool_are_named_one_by_one_and_left_alone(site_cluster
 
 @pytest.mark.parametrize("how", ["server-side", "client-side"])
 def test_a_preview_made_by_kubectl_is_adopted_when_it_is_said(site_cluster: Cluster, how: str) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     bundle = small.bundle()
     base, _, workloads = (file.manifests for file in bundle.files)
     former = json.loads(json.dumps([*base, *workloads]))
@@ -92,7 +92,7 @@ def test_a_preview_made_by_kubectl_is_adopted_when_it_is_said(site_cluster: Clus
     settings["data"]["former"] = "a key that the site no longer has"
     deployment = next(item for item in former if item["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["env"] += [{"name": "FORMER", "value": "1"}]
-    deployment["metadata"]["annotations"]["by"] = "kubectl"
+    deployment["metadata"]["annotations"] = {"by": "kubectl"}
     _kubectl(site_cluster, "apply", *(["--server-side"] if how == "server-side" else []), "-f", "-", stdin=former)
 
     with pytest.raises(CombinedError, match="--take-over") as caught:
@@ -111,7 +111,7 @@ def test_a_preview_made_by_kubectl_is_adopted_when_it_is_said(site_cluster: Clus
     live = site_cluster.get("apps/v1", "Deployment", "api", small.namespace)
     variables = live["spec"]["template"]["spec"]["containers"][0]["env"]
     assert [one["name"] for one in variables] == ["PASSWORD"]
-    assert "by" not in live["metadata"]["annotations"]
+    assert "by" not in live["metadata"].get("annotations", {})
     assert not {name for name in _managers(live) if name.startswith("kubectl")}
     assert site_cluster.deploy(bundle).result == "unchanged"
     # Once it is ours it is not asked for again; and what is dropped from the site goes.
@@ -120,15 +120,15 @@ def test_a_preview_made_by_kubectl_is_adopted_when_it_is_said(site_cluster: Clus
 
 
 def test_an_object_of_another_environment_is_never_taken_over(site_cluster: Cluster) -> None:
-    one, other = Small(), Small()
-    assert site_cluster.deploy(replace(one, workloads=False).bundle()).result == "deployed"
+    one, other = Small(with_jobs=False), Small(with_jobs=False)
+    assert site_cluster.deploy(replace(one, with_pods=False).bundle()).result == "deployed"
     theirs = one.object("ConfigMap", "settings", data={"said": "mine"})
     with pytest.raises(PlanError, match=f"found the object of aphiria.com's environment {one.environment}"):
-        site_cluster.deploy(replace(other, workloads=False, more=(theirs,)).bundle(), take_over=True)
+        site_cluster.deploy(replace(other, with_pods=False, more=(theirs,)).bundle(), take_over=True)
 
 
 def test_what_is_no_longer_in_the_site_goes_and_is_waited_for(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     extra = small.object("ConfigMap", "extra", data={"a": "b"})
     extra["metadata"]["finalizers"] = ["deploy.test/slow"]
     assert site_cluster.deploy(replace(small, more=(extra,)).bundle()).result == "deployed"
@@ -147,7 +147,7 @@ def test_what_is_no_longer_in_the_site_goes_and_is_waited_for(site_cluster: Clus
 
 
 def test_what_does_not_go_is_named_and_still_waited_for_by_the_next_run(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     extra = small.object("ServiceAccount", "extra")
     extra["metadata"]["finalizers"] = ["deploy.test/stuck"]
     assert site_cluster.deploy(replace(small, more=(extra,)).bundle()).result == "deployed"
@@ -169,7 +169,7 @@ def test_what_does_not_go_is_named_and_still_waited_for_by_the_next_run(site_clu
 
 
 def test_what_a_controller_owns_is_kept_and_said(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     service = site_cluster.get("v1", "Service", "api", small.namespace)
     owner = {
@@ -206,7 +206,7 @@ def test_nothing_is_pruned_before_everything_was_applied(site_cluster: Cluster) 
 
 
 def test_an_immutable_field_is_a_plan_error_and_nothing_is_written(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     bundle = small.bundle()
     deployment = bundle.manifests[-1]
@@ -222,7 +222,7 @@ def test_an_immutable_field_is_a_plan_error_and_nothing_is_written(site_cluster:
 
 
 def test_all_that_the_server_refuses_is_told_at_once_and_nothing_is_written(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     misspelt = small.object("ConfigMap", "misspelt", dta={"a": "b"})
     invalid = small.object("Service", "invalid", spec={"ports": [{"port": 80000}]})
@@ -238,7 +238,7 @@ def test_all_that_the_server_refuses_is_told_at_once_and_nothing_is_written(site
 
 
 def test_a_plan_alone_writes_nothing(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     with site_cluster.asked() as (client, requests):
         report = site_cluster.deploy(small.bundle(), client=client, plan_only=True)
     assert (report.result, report.revision) == ("planned", 1)

@@ -68,7 +68,7 @@ def test_a_rollback_after_a_failure_brings_the_last_good_release_back_and_runs_n
 
 
 def test_a_rollback_keeps_the_secrets_as_they_are_now(site_cluster: Cluster) -> None:
-    small = Small()
+    small = Small(with_jobs=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     newer = replace(small, config="2")
     assert site_cluster.deploy(newer.bundle(), inputs=inputs(ghcrToken="the-new-token")).result == "deployed"
@@ -81,7 +81,7 @@ def test_a_rollback_keeps_the_secrets_as_they_are_now(site_cluster: Cluster) -> 
 
 
 def test_a_release_is_brought_back_by_its_number(site_cluster: Cluster) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     for config in "123":
         assert site_cluster.deploy(replace(small, config=config).bundle()).result == "deployed"
     assert site_cluster.roll_back(small.environment, to=1).revision == 4
@@ -153,7 +153,7 @@ def test_a_job_that_a_dead_run_left_running_is_waited_for_and_one_that_failed_is
 
 
 def test_the_newest_releases_are_kept_and_always_the_one_that_runs(site_cluster: Cluster) -> None:
-    small, state = Small(workloads=False), State(site_cluster.client)
+    small, state = Small(with_pods=False), State(site_cluster.client)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     first = site_cluster.remembered(small.environment).newest
     assert first
@@ -176,7 +176,7 @@ def _rewritten(cluster: Cluster, small: Small, change: Any) -> None:
 
 
 def test_the_record_of_a_newer_version_is_refused_and_nothing_is_written(site_cluster: Cluster) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     _rewritten(site_cluster, small, lambda document: document.update(format="aphiria-deploy/release/v2"))
     with site_cluster.asked() as (client, requests):
@@ -191,7 +191,7 @@ def test_the_record_of_a_newer_version_is_refused_and_nothing_is_written(site_cl
 
 
 def test_a_record_that_was_damaged_is_told(site_cluster: Cluster) -> None:
-    small = Small(workloads=False)
+    small = Small(with_jobs=False, with_pods=False)
     assert site_cluster.deploy(small.bundle()).result == "deployed"
     record = site_cluster.remembered(small.environment).headers[0].record
     site_cluster.client.patch(Ref.of(record), {"data": {"release": "bm90IGd6aXA="}}, soon())
@@ -230,7 +230,7 @@ def test_what_an_older_version_left_is_taken_as_it_is(site_cluster: Cluster, fil
 
 
 def test_a_note_says_what_a_rollback_does_not_bring_back(site_cluster: Cluster) -> None:
-    small, heard = Small(workloads=False), Heard()
+    small, heard = Small(with_jobs=False, with_pods=False), Heard()
     for config in "12":
         assert site_cluster.deploy(replace(small, config=config).bundle()).result == "deployed"
     roll_back(site_cluster.client, small.environment, heard, Cancellation())
