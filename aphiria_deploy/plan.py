@@ -27,6 +27,7 @@ from aphiria_deploy.jobs import (
     job_class,
     template_difference,
 )
+from aphiria_deploy.jobs import outcome as outcome_of
 from aphiria_deploy.kube import FIELD_MANAGER, Outcome
 from aphiria_deploy.managed_fields import as_adopted, by_hand, comparable, managers, owned_fields
 from aphiria_deploy.objects import ObjectKey
@@ -330,8 +331,6 @@ class _Planner:
             decision = Decision(Course.RUN, "it is being deleted" if live else "it has not run yet")
         elif decision is None and outcome is not None:
             decision = self._decide(key, manifest, live, outcome)
-        elif decision is not None and decision.course is Course.RUN and outcome is not None:
-            self._check(key, live, outcome)
         assert decision is not None  # noqa: S101 - every way above gives one
         once = self._circumstances.jobs_run and job_class(manifest) is JobClass.ONCE
         done = done_once(manifest, self._jobs, self._live.uids) if once else ""
@@ -376,12 +375,24 @@ def _without_asking(
     """Decides for a Job what can be decided without the server; None where it has to be asked."""
     if not circumstances.jobs_run:
         return Decision(Course.LEAVE, "a rollback runs no Job")
+    found = live.objects.get(ObjectKey.of(manifest))
+    if found is not None and not is_ours(found):
+        return _decision_of_a_stranger(found)
     if job_class(manifest) is not JobClass.ONCE:
         return None
-    found = live.objects.get(ObjectKey.of(manifest))
     decision = decide_once(found, done_once(manifest, jobs, live.uids), circumstances.jobs_recorded)
     # What is to run is tried, so that what the server will not have is known before anything is written.
     return None if decision.course is Course.RUN and found is None else decision
+
+
+def _decision_of_a_stranger(found: Manifest) -> Decision:
+    """Of a Job that ``kubectl apply`` made, say, nothing tells with what it has run."""
+    if outcome_of(found) == "running":
+        raise PlanError(
+            f"{ObjectKey.of(found)}: found it running, and not made by this tool, expected it to have ended: wait for "
+            "it, or delete it, and deploy again"
+        )
+    return Decision(Course.RUN, "this tool did not make the one that is there")
 
 
 def _template_changes(live: Manifest, would_be: Manifest) -> bool:

@@ -161,8 +161,14 @@ class Cluster:
             yield
         finally:
             for key in these:
-                del self.behaviours[key]
+                self.behaviours.pop(key, None)
             self._look_again(namespace)
+
+    def ready(self, namespace: str) -> None:
+        """Lets the containers in a namespace do as usual from now on."""
+        for key in [key for key in self.behaviours if key[0] == namespace]:
+            del self.behaviours[key]
+        self._look_again(namespace)
 
     def _look_again(self, namespace: str) -> None:
         """Has the kubelet see to pods that have been left as they were."""

@@ -10,9 +10,10 @@ import pytest
 
 from aphiria_deploy.deploying import Report
 from aphiria_deploy.diagnosis import Diagnosis
-from aphiria_deploy.kube import Kind, Watched
+from aphiria_deploy.kube import Kind, Ref, Watched
+from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.releases import Result
-from tests.e2e.engine import Cluster, Heard, inputs
+from tests.e2e.engine import Cluster, Heard, inputs, soon
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small
 from tests.e2e.witness import Witness
@@ -137,6 +138,48 @@ def test_an_image_that_an_init_container_cannot_pull_is_told_soon(site_cluster: 
     found = _diagnosis(report)
     assert "copy-code" in found.message
     assert "registry.example" in found.hint
+
+
+def test_an_image_that_a_job_cannot_pull_is_told_soon(site_cluster: Cluster) -> None:
+    small = Small()
+    with (
+        site_cluster.behaving(small.namespace, migrate=Behaviour.IMAGE_NOT_FOUND),
+        Witness(site_cluster.client, Watched(Kind("v1", "Pod"), small.namespace), _waits_with("ErrImagePull")) as seen,
+    ):
+        report = site_cluster.deploy(small.bundle())
+        assert seen.seconds_ago < SOON
+    found = _diagnosis(report)
+    assert found.object == f"{small.namespace}/{small.migration_job}"
+    assert "registry.example/api:1" in found.message
+
+
+def test_a_job_that_a_quota_refuses_is_told_soon(site_cluster: Cluster) -> None:
+    small = Small()
+    quota = small.object("ResourceQuota", "quota", spec={"hard": {"pods": "0"}})
+    watched = Watched(Kind("v1", "Event"), small.namespace)
+    with Witness(site_cluster.client, watched, lambda event: event["reason"] == "FailedCreate") as seen:
+        report = site_cluster.deploy(replace(small, more=(quota,)).bundle())
+        assert seen.seconds_ago < SOON
+    found = _diagnosis(report)
+    assert found.object == f"{small.namespace}/{small.migration_job}"
+    assert "quota" in found.message
+
+
+def test_a_namespace_that_somebody_deletes_meanwhile_is_told_and_made_anew_by_the_next(site_cluster: Cluster) -> None:
+    small = Small(with_jobs=False)
+    deleted: list[ObjectKey] = []
+
+    class Deleting(Heard):
+        def state(self, key: ObjectKey, message: str, *, done: bool) -> None:
+            if key.name == "api" and not deleted:
+                deleted.append(key)
+                site_cluster.client.delete(Ref(Kind("v1", "Namespace"), small.namespace), soon())
+
+    with site_cluster.behaving(small.namespace, api=Behaviour.NEVER_READY):
+        report = site_cluster.deploy(small.bundle(), Deleting())
+    found = _diagnosis(report)
+    assert (found.object, found.reason) == (f"{small.namespace}/api", "Deleted")
+    assert site_cluster.deploy(small.bundle()).result == "deployed"
 
 
 def test_pods_that_a_quota_refuses_are_told_soon(site_cluster: Cluster) -> None:

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
 
+from aphiria_deploy import lease
 from aphiria_deploy.deploying import Report
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError
 from aphiria_deploy.kube import Cancellation, Client, Kind, Ref, load
@@ -23,6 +25,7 @@ from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster, Heard, Requests, soon
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import Small
+from tests.faults.proxy import FaultProxy
 
 pytestmark = pytest.mark.xdist_group("site-cluster")
 
@@ -45,6 +48,13 @@ def _manifest(small: Small, holder: str, renewed: Any) -> dict[str, Any]:
         "metadata": {"name": small.environment, "namespace": NAMESPACE},
         "spec": {"holderIdentity": holder, "leaseDurationSeconds": SECONDS, "acquireTime": when, "renewTime": when},
     }
+
+
+@pytest.fixture
+def short_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases that are soon renewed, and soon run out."""
+    for name, seconds in (("SECONDS", 5), ("RENEW_SECONDS", 1.0), ("MARGIN_SECONDS", 1.0)):
+        monkeypatch.setattr(lease, name, seconds)
 
 
 class _Running:
@@ -147,6 +157,7 @@ def test_a_plan_that_has_changed_while_another_run_was_waited_for_is_shown_again
     assert _results(site_cluster, small) == [Result.FAILED]
 
 
+@pytest.mark.usefixtures("short_lease")
 @pytest.mark.parametrize("how", ["stolen", "deleted"])
 def test_whose_lease_is_taken_away_writes_nothing_more(site_cluster: Cluster, how: str) -> None:
     small = Small()
@@ -208,3 +219,37 @@ def test_a_run_that_is_told_to_stop_stops_soon_and_gives_its_lease_back(site_clu
     assert _results(site_cluster, small) == [Result.FAILED]
     assert site_cluster.find(LEASE.api_version, LEASE.name, small.environment, NAMESPACE) is None
     assert site_cluster.deploy(small.bundle()).result == "deployed"
+
+
+def test_a_server_that_is_away_for_less_than_a_lease_is_waited_for(site_cluster: Cluster, tmp_path: Path) -> None:
+    small = Small(with_jobs=False)
+    with (
+        FaultProxy(site_cluster.plane.kubeconfig, tmp_path) as proxy,
+        Client(load(proxy.kubeconfig)) as client,
+        site_cluster.behaving(small.namespace, api=Behaviour.NEVER_READY),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        heard = Heard()
+        report = pool.submit(lambda: site_cluster.deploy(small.bundle(), heard, client))
+        eventually(20, "it waits", lambda: any("0 of 1" in message for _, message in list(heard.states)))
+        with proxy.down():
+            time.sleep(4)
+            site_cluster.ready(small.namespace)
+        assert report.result().result == "deployed", report.result().error
+
+
+@pytest.mark.usefixtures("short_lease")
+def test_a_server_that_is_away_for_longer_ends_the_run(site_cluster: Cluster, tmp_path: Path) -> None:
+    small = Small(with_jobs=False)
+    with (
+        FaultProxy(site_cluster.plane.kubeconfig, tmp_path) as proxy,
+        Client(load(proxy.kubeconfig)) as client,
+        site_cluster.behaving(small.namespace, api=Behaviour.NEVER_READY),
+        ThreadPoolExecutor(1) as pool,
+    ):
+        heard = Heard()
+        report = pool.submit(lambda: site_cluster.deploy(small.bundle(), heard, client))
+        eventually(20, "it waits", lambda: any("0 of 1" in message for _, message in list(heard.states)))
+        with proxy.down(), pytest.raises(LeaseLostError, match="the lease was lost"):
+            report.result()
+    assert site_cluster.deploy(small.bundle(), wait_for_lock=20).result == "deployed"

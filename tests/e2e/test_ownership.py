@@ -13,11 +13,13 @@ import pytest
 from aphiria_deploy.applyset import GROUP_KINDS, PART_OF
 from aphiria_deploy.deploying import Report
 from aphiria_deploy.errors import CombinedError
-from aphiria_deploy.kube import FIELD_MANAGER
+from aphiria_deploy.kube import FIELD_MANAGER, Ref
 from aphiria_deploy.marker import NAMESPACE
 from aphiria_deploy.plan import Action, PlanError
+from aphiria_deploy.readiness import judge
 from aphiria_deploy.releases import ENVIRONMENT, SITE, Result
 from aphiria_deploy.state import parent_name
+from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster, soon, steps
 from tests.e2e.small import Small
 
@@ -84,16 +86,18 @@ def test_fields_of_another_tool_are_named_one_by_one_and_left_alone(site_cluster
 
 @pytest.mark.parametrize("how", ["server-side", "client-side"])
 def test_a_preview_made_by_kubectl_is_adopted_when_it_is_said(site_cluster: Cluster, how: str) -> None:
-    small = Small(with_jobs=False)
+    small = Small(with_jobs=how == "client-side")
     bundle = small.bundle()
-    base, _, workloads = (file.manifests for file in bundle.files)
-    former = json.loads(json.dumps([*base, *workloads]))
+    former = json.loads(json.dumps(bundle.manifests))
     settings = next(item for item in former if item["metadata"]["name"] == "settings")
     settings["data"]["former"] = "a key that the site no longer has"
     deployment = next(item for item in former if item["kind"] == "Deployment")
     deployment["spec"]["template"]["spec"]["containers"][0]["env"] += [{"name": "FORMER", "value": "1"}]
     deployment["metadata"]["annotations"] = {"by": "kubectl"}
     _kubectl(site_cluster, "apply", *(["--server-side"] if how == "server-side" else []), "-f", "-", stdin=former)
+
+    jobs = [Ref.of(item) for item in former if item["kind"] == "Job"]
+    eventually(20, "complete", lambda: all(judge(site_cluster.client.get(job, soon())).ok for job in jobs))
 
     with pytest.raises(CombinedError, match="--take-over") as caught:
         site_cluster.deploy(bundle)
