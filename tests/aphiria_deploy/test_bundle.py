@@ -17,10 +17,15 @@ from hypothesis import strategies as st
 
 from aphiria_deploy.bundle import (
     FORMAT,
+    BackupJobs,
     Bundle,
     BundleError,
+    Contract,
+    Environment,
+    EnvironmentKind,
     Image,
     ManifestFile,
+    Rehearsal,
     content_hash,
     decode,
     encode,
@@ -341,3 +346,34 @@ def test_a_bundle_of_the_formats_first_version_is_read_and_keeps_its_hash() -> N
     found = read(path)
     assert found.hash == json.loads(path.read_text())["hash"]
     assert found == make_bundle()
+
+
+def test_backups_without_a_rehearsal_keep_the_hash_that_they_had() -> None:
+    """Such a bundle is recorded in clusters, by versions that had none."""
+    take, listed, restore, discard = ({"kind": "Job", "metadata": {"name": name}} for name in "tlrd")
+    jobs = BackupJobs(
+        take=take,
+        list=listed,
+        restore=restore,
+        restore_variable="BACKUP_NAME",
+        discard=discard,
+        discard_variable="KEPT_DATABASE",
+    )
+    bundle = Bundle(
+        site="shop",
+        environment=Environment(name="production", kind=EnvironmentKind.PRODUCTION, namespace="shop"),
+        files=[],
+        images={},
+        secrets=[],
+        base=[],
+        urls={},
+        checks=[],
+        outputs={},
+        contract=Contract(),
+        backup=jobs,
+    )
+
+    assert bundle.hash == "sha256:7ee6bb31cf11fcd7026879b113f0e4493501064283163cca3192ee01a66e5065"
+    assert b"rehearsal" not in encode(bundle)
+    rehearsed = msgspec.structs.replace(jobs, rehearsal=Rehearsal(job=take, variable="BACKUP_NAME", database="shop"))
+    assert msgspec.structs.replace(bundle, backup=rehearsed, hash="").hash != bundle.hash

@@ -201,7 +201,7 @@ def test_a_backup_that_somebody_asks_for_is_what_the_cron_job_takes(cron_job: Ob
 
 
 def test_what_somebody_asks_for_runs_beside_the_server_and_goes_after_a_day(jobs: BackupJobs) -> None:
-    for what in ("take", "list", "restore", "discard"):
+    for what in ("take", "list", "restore", "rehearse", "discard"):
         job = getattr(jobs, what)
         assert re.fullmatch(f"db-backup-{what}-[0-9a-f]{{10}}", job["metadata"]["name"])
         assert job["metadata"]["namespace"] == "data"
@@ -209,7 +209,16 @@ def test_what_somebody_asks_for_runs_beside_the_server_and_goes_after_a_day(jobs
 
 
 def test_a_restore_that_failed_is_not_repeated(jobs: BackupJobs) -> None:
-    assert jobs.restore["spec"]["backoffLimit"] == 0
+    assert jobs.restore["spec"]["backoffLimit"] == jobs.rehearse["spec"]["backoffLimit"] == 0
+
+
+def test_a_rehearsal_is_the_restore_without_a_swap(jobs: BackupJobs) -> None:
+    rehearse, restore = container(jobs.rehearse, "rehearse"), container(jobs.restore, "restore")
+
+    assert container(jobs.rehearse, "download") == container(jobs.restore, "download")
+    assert {**rehearse, "name": "", "command": []} == {**restore, "name": "", "command": []}
+    assert "RENAME" in restore["command"][2]
+    assert not re.search("RENAME|ALTER|pg_terminate_backend", rehearse["command"][2])
 
 
 def test_whoever_runs_a_job_says_which_backup_or_database_it_is_about(jobs: BackupJobs) -> None:
@@ -235,7 +244,7 @@ def test_the_list_is_in_the_logs_of_two_containers(jobs: BackupJobs) -> None:
 
 
 def test_no_name_is_pasted_into_a_script(jobs: BackupJobs) -> None:
-    for job in (jobs.take, jobs.list, jobs.restore, jobs.discard):
+    for job in (jobs.take, jobs.list, jobs.restore, jobs.rehearse, jobs.discard):
         spec = pod_spec(job)
         for part in (*spec.get("initContainers", ()), *spec["containers"]):
             assert "shop" not in part["command"][2]

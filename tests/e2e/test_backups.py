@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import msgspec
 import pytest
 
-from aphiria_deploy.backup_listing import Backup, Kept, Listing
+from aphiria_deploy.backup_listing import Backup, Kept, Listing, NoBackupError
 from aphiria_deploy.backups import BackupError, Backups, Request
-from aphiria_deploy.bundle import BackupJobs, Bundle
+from aphiria_deploy.bundle import BackupJobs, Bundle, Rehearsal
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Ref
 from aphiria_deploy.lease import Holder, LockedError, held
@@ -47,6 +49,7 @@ def _bundle(small: Small) -> Bundle:
         restore_variable=jobs.BACKUP_NAME,
         discard=jobs.discard,
         discard_variable=jobs.KEPT_DATABASE,
+        rehearsal=Rehearsal(job=jobs.rehearse, variable=jobs.BACKUP_NAME, database=str(props.database)),
     )
     return msgspec.structs.replace(small.bundle(), backup=backup, hash="")
 
@@ -170,6 +173,81 @@ def test_a_restore_that_fails_runs_no_migration(site_cluster: Cluster, small: Sm
     assert again["metadata"]["uid"] == migration["metadata"]["uid"]
 
 
+def _in_the_bucket(cluster: Cluster, *names: str, parts: str = "dump roles.sql rows sha256") -> None:
+    cluster.kubelet.logs["files"] = [
+        json.dumps({"Path": f"{name}.{part}", "Size": 1024}) for name in names for part in parts.split()
+    ]
+    cluster.kubelet.logs["kept"] = []
+
+
+def _name(cluster: Cluster, age: timedelta, database: str = "shop") -> str:
+    return f"{cluster.client.now() - age:%Y/%m/%d/%H%M%SZ}-{database}"
+
+
+def _of_a_rehearsal(name: str) -> list[str]:
+    return [
+        f"backup {name}: verified, 5 tables with every row",
+        json.dumps({"rehearsed": name, "tables": 5, "rows": 5402, "bytes": 9000000}),
+    ]
+
+
+def test_the_newest_complete_backup_of_the_database_is_rehearsed(site_cluster: Cluster, small: Small) -> None:
+    newest, older, cut, foreign = (
+        _name(site_cluster, timedelta(hours=3)),
+        _name(site_cluster, timedelta(hours=30)),
+        _name(site_cluster, timedelta(hours=2)),
+        _name(site_cluster, timedelta(hours=1), "blog"),
+    )
+    _in_the_bucket(site_cluster, older, newest, foreign)
+    site_cluster.kubelet.logs["files"] += [json.dumps({"Path": f"{cut}.dump", "Size": 9})]
+    site_cluster.kubelet.logs["rehearse"] = _of_a_rehearsal(newest)
+    migration = site_cluster.get("batch/v1", "Job", small.migration_job, small.namespace)
+
+    rehearsed = _backups(site_cluster, small.environment).rehearse(timedelta(hours=36))
+
+    assert (rehearsed.backup, rehearsed.bytes, rehearsed.restored_bytes) == (newest, 4096, 9000000)
+    assert (rehearsed.tables, rehearsed.rows) == (5, 5402)
+    assert timedelta(hours=3) <= rehearsed.age < timedelta(hours=3, minutes=2)
+    assert 0 < rehearsed.seconds < 60
+    job = _jobs(site_cluster, "db-backup-rehearse-")[-1]
+    spec = job["spec"]["template"]["spec"]
+    for part in (*spec["initContainers"], *spec["containers"]):
+        assert {"name": "BACKUP_NAME", "value": newest} in part["env"]
+    # Neither a restore nor a migration ran.
+    again = site_cluster.get("batch/v1", "Job", small.migration_job, small.namespace)
+    assert again["metadata"]["uid"] == migration["metadata"]["uid"]
+    assert site_cluster.find("coordination.k8s.io/v1", "Lease", small.environment, "aphiria-deploy") is None
+
+
+def test_without_a_backup_that_is_new_enough_nothing_is_rehearsed(site_cluster: Cluster, small: Small) -> None:
+    before = len(_jobs(site_cluster, "db-backup-rehearse-"))
+    backups = _backups(site_cluster, small.environment)
+
+    _in_the_bucket(site_cluster, _name(site_cluster, timedelta(hours=1), "blog"))
+    with pytest.raises(NoBackupError, match="database shop: found no complete backup and 0 incomplete"):
+        backups.rehearse(timedelta(hours=36))
+    _in_the_bucket(site_cluster, _name(site_cluster, timedelta(hours=1)), parts="dump rows roles.sql")
+    with pytest.raises(NoBackupError, match="database shop: found no complete backup and 1 incomplete"):
+        backups.rehearse(timedelta(hours=36))
+    old = _name(site_cluster, timedelta(hours=50, minutes=10))
+    _in_the_bucket(site_cluster, old)
+    with pytest.raises(NoBackupError, match=f"found {old}, 50h1.m old, .* expected one of the last 36h00m"):
+        backups.rehearse(timedelta(hours=36))
+
+    assert len(_jobs(site_cluster, "db-backup-rehearse-")) == before
+
+
+def test_a_release_of_an_older_version_has_no_rehearsal_and_says_what_to_do(site_cluster: Cluster) -> None:
+    other = Small()
+    bundle = _bundle(other)
+    assert bundle.backup
+    older = msgspec.structs.replace(bundle.backup, rehearsal=None)
+    assert site_cluster.deploy(msgspec.structs.replace(bundle, backup=older, hash="")).result == "deployed"
+
+    with pytest.raises(InputError, match=r"found no rehearsal in release 1, .*deploy the environment again"):
+        _backups(site_cluster, other.environment).rehearse(timedelta(hours=36))
+
+
 def test_what_was_kept_is_discarded_by_its_name(site_cluster: Cluster, small: Small) -> None:
     _backups(site_cluster, small.environment).discard(_KEPT)
 
@@ -266,6 +344,53 @@ def test_the_command_takes_lists_restores_and_discards(site_cluster: Cluster, sm
         f"what was there before is kept as {_KEPT}, until `aphiria-deploy db discard {name} {_KEPT}`",
     ]
     assert discarded.data == {"environment": name, "discarded": _KEPT}
+
+
+def test_the_command_rehearses_and_says_what_it_has_seen(
+    site_cluster: Cluster, small: Small, commands: Commands
+) -> None:
+    environment, name = small.environment, _name(site_cluster, timedelta(hours=26, minutes=5))
+    _in_the_bucket(site_cluster, name)
+    site_cluster.kubelet.logs["rehearse"] = _of_a_rehearsal(name)
+
+    told = commands.ask("db", "rehearse", environment)
+    data = commands.ask("db", "rehearse", environment, "--output", "json")
+
+    assert told.code == 0, told
+    first, second, third = told.out.splitlines()
+    assert first == f"{name} restores: 5 tables with all of their 5402 rows"
+    assert re.fullmatch(r"26h0[5-7]m old, 4\.0 KiB in the bucket, 8\.6 MiB as a database, in [0-9.]+ s", second)
+    assert third == f"{environment}'s database was not touched"
+    report = data.data
+    seconds, age = report.pop("seconds"), report.pop("ageSeconds")
+    assert (0 < seconds < 60, 26 * 3600 < age < 27 * 3600) == (True, True)
+    assert report.pop("taken").endswith("+00:00")
+    assert report == {
+        "environment": environment, "backup": name, "bytes": 4096, "restoredBytes": 9000000, "tables": 5, "rows": 5402,
+    }  # fmt: skip
+
+
+def test_the_command_ends_with_1_where_a_rehearsal_fails(
+    site_cluster: Cluster, small: Small, commands: Commands
+) -> None:
+    environment, name = small.environment, _name(site_cluster, timedelta(hours=5))
+    _in_the_bucket(site_cluster, name)
+    site_cluster.kubelet.logs["rehearse"] = ["error: found other numbers of rows (+) than were backed up (-)"]
+
+    too_old = commands.ask("db", "rehearse", environment, "--max-age", "4h30m")
+    no_age = commands.ask("db", "rehearse", environment, "--max-age", "a day")
+    unanswered = commands.ask("db", "rehearse", environment)
+    with site_cluster.behaving(SHARED, rehearse=Behaviour.FAIL):
+        failed = commands.ask("db", "rehearse", environment)
+
+    assert (too_old.code, too_old.out) == (1, "")
+    assert f"found {name}, 5h0" in too_old.err
+    assert "expected one of the last 4h30m" in too_old.err
+    assert no_age.code == 2
+    assert (unanswered.code, unanswered.out) == (1, "")
+    assert "found no answer in its log" in unanswered.err
+    assert (failed.code, failed.out) == (1, "")
+    assert "found other numbers of rows (+) than were backed up (-)" in failed.err
 
 
 def test_the_command_fails_as_what_it_did_failed(site_cluster: Cluster, small: Small, commands: Commands) -> None:
