@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -22,13 +23,14 @@ PARENT = Parent(name="applyset.pr-7", namespace="aphiria-deploy")
 
 
 class _Client:
-    """Applies, and remembers it; or raises what it is told to."""
+    """Applies, and remembers it; or raises what it is told to: that it was stopped, once another one has failed."""
 
     width = 8
 
     def __init__(self, errors: Mapping[str, AphiriaDeployError]) -> None:
         self.errors = errors
         self.applied: list[str] = []
+        self.failed = threading.Event()
 
     def now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC)
@@ -36,7 +38,11 @@ class _Client:
     def apply(self, manifest: dict[str, Any], _deadline: Deadline, *, force: bool) -> dict[str, Any]:
         name = manifest["metadata"]["name"]
         if name in self.errors:
-            raise self.errors[name]
+            error = self.errors[name]
+            if isinstance(error, CancelledError):
+                self.failed.wait(5)
+            self.failed.set()
+            raise error
         assert not force
         self.applied.append(name)
         return manifest | {"metadata": manifest["metadata"] | {"uid": name}}
@@ -81,8 +87,10 @@ def test_what_went_wrong_is_told_and_not_what_was_stopped_by_it() -> None:
 
 
 def test_that_it_was_told_to_stop_is_told_where_nothing_else_went_wrong() -> None:
+    client = _Client({"b": CancelledError("stopped: SIGTERM")})
+    client.failed.set()
     with pytest.raises(CancelledError, match="SIGTERM"):
-        _carry_out(_Client({"b": CancelledError("stopped: SIGTERM")}), _wave("a", "b"))
+        _carry_out(client, _wave("a", "b"))
 
 
 def test_nothing_is_written_without_the_lease() -> None:
