@@ -121,6 +121,8 @@ def test_every_object_gets_its_step(case: Case) -> None:
     }
     assert [str(ObjectKey.of(item)) for item in planned.prune.delete] == case.get("delete", [])
     assert {str(ObjectKey.of(item)): why for item, why in planned.prune.kept} == case.get("kept", {})
+    writes = {said["action"] for said in case["steps"].values()} != {"nothing"}
+    assert planned.changes_objects == (writes or bool(case.get("delete")))
 
 
 @pytest.mark.parametrize("case", REFUSED)
