@@ -83,15 +83,27 @@ def test_what_the_server_writes_is_no_change() -> None:
     assert field_changes(before, after) == ()
 
 
-@pytest.mark.parametrize("before", [{"k": "djE="}, {}])
-@pytest.mark.parametrize("after", [{"k": "djI="}, {}])
-def test_values_of_secrets_are_masked(before: dict[str, str], after: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("before", "after", "expected"),
+    [
+        ({"k": "djE="}, {"k": "djI="}, ["data.k: *** (before) → *** (after)"]),
+        ({"k": "djE="}, {}, ["data.k: *** (before) → nothing"]),
+        ({}, {"k": "djI="}, ["data.k: nothing → *** (after)"]),
+        ({"k": "djE="}, {"k": "djE="}, []),
+    ],
+)
+def test_values_of_secrets_are_masked(before: dict[str, str], after: dict[str, str], expected: list[str]) -> None:
     secret = _object(kind="Secret")
     changes = field_changes(secret | {"data": before}, secret | {"data": after})
-    told = repr(changes) + "".join(map(str, changes))
-    assert bool(changes) == (before != after)
-    assert "djE=" not in told
-    assert "djI=" not in told
+    assert list(map(str, changes)) == expected
+    assert "dj" not in repr(changes)
+
+
+def test_nothing_else_is_masked() -> None:
+    (change,) = field_changes(_object(kind="ConfigMap", data={"k": "1"}), _object(kind="ConfigMap", data={"k": "2"}))
+    assert str(change) == "data.k: 1 → 2"
+    (change,) = field_changes(_object(kind="Secret", type="a"), _object(kind="Secret", type="b"))
+    assert str(change) == "type: a → b"
 
 
 def test_a_secret_that_comes_or_goes_as_a_whole_is_masked_too() -> None:

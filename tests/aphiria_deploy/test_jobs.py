@@ -13,6 +13,7 @@ from aphiria_deploy.jobs import (
     INPUT,
     RUNS_AGAIN_WITH,
     Course,
+    Decision,
     JobClass,
     decide,
     decide_once,
@@ -79,25 +80,23 @@ def test_a_job_that_says_no_class_runs_once_and_one_that_is_none_is_refused() ->
 
 
 @pytest.mark.parametrize(
-    ("live", "wanted", "same", "course"),
+    ("live", "wanted", "same", "course", "why"),
     [
-        (None, JobClass.ENSURE, False, Course.RUN),
-        (_status("Complete=True"), JobClass.ENSURE, True, Course.LEAVE),
-        (_status("Complete=True"), JobClass.ENSURE, False, Course.RUN),
-        (_status("Complete=True"), JobClass.ALWAYS, True, Course.RUN),
-        (_status(), JobClass.ENSURE, True, Course.WAIT),
-        (_status(), JobClass.ALWAYS, True, Course.WAIT),
-        (_status(), JobClass.ENSURE, False, Course.RUN),
-        (_status("Failed=True"), JobClass.ENSURE, True, Course.RUN),
-        (_status("Complete=True", going=True), JobClass.ENSURE, True, Course.RUN),
+        (None, JobClass.ENSURE, False, Course.RUN, "it has not run yet"),
+        (_status("Complete=True"), JobClass.ENSURE, True, Course.LEAVE, "nothing has changed since it ran"),
+        (_status("Complete=True"), JobClass.ENSURE, False, Course.RUN, "what it runs has changed"),
+        (_status("Complete=True"), JobClass.ALWAYS, True, Course.RUN, "it runs on every deploy"),
+        (_status(), JobClass.ENSURE, True, Course.WAIT, "it is running already"),
+        (_status(), JobClass.ALWAYS, True, Course.WAIT, "it is running already"),
+        (_status(), JobClass.ENSURE, False, Course.RUN, "what it runs has changed"),
+        (_status("Failed=True"), JobClass.ENSURE, True, Course.RUN, "its last attempt failed"),
+        (_status("Complete=True", going=True), JobClass.ENSURE, True, Course.RUN, "it is being deleted"),
     ],
 )
 def test_a_job_that_ensures_something_runs_where_that_is_not_sure(
-    live: Any, wanted: JobClass, same: bool, course: Course
+    live: Any, wanted: JobClass, same: bool, course: Course, why: str
 ) -> None:
-    decision = decide(live, wanted, same_template=same)
-    assert decision.course is course
-    assert decision.why
+    assert decide(live, wanted, same_template=same) == Decision(course, why)
 
 
 @pytest.mark.parametrize(
@@ -143,6 +142,15 @@ def test_the_template_says_on_which_server_it_works() -> None:
     assert with_identities(job, {CLAIM: "u"})["spec"]["template"]["metadata"]["annotations"] == {IDENTITY: "u"}
     assert with_identities(job, {})["spec"]["template"]["metadata"]["annotations"] == {IDENTITY: ""}
     assert job["spec"]["template"]["metadata"]["annotations"] == {}, "what was given stays as it is"
+    annotated = _job(annotations={RUNS_AGAIN_WITH: REFERENCE}, template={"checksum/secret": "a:1"})
+    annotated["spec"]["template"]["metadata"]["labels"] = {"app": "j"}
+    assert with_identities(annotated, {CLAIM: "u"})["spec"]["template"]["metadata"] == {
+        "labels": {"app": "j"},
+        "annotations": {"checksum/secret": "a:1", IDENTITY: "u"},
+    }
+    bare = _job(annotations={RUNS_AGAIN_WITH: REFERENCE})
+    del bare["spec"]["template"]["metadata"]
+    assert with_identities(bare, {CLAIM: "u"})["spec"]["template"]["metadata"] == {"annotations": {IDENTITY: "u"}}
     plain = _job()
     assert with_identities(plain, {CLAIM: "u"}) is plain
 

@@ -78,6 +78,7 @@ _ENV: dict[str, Any] = {"f:spec": {"f:env": {'k:{"name":"A"}': {".": {}, "f:name
     [
         pytest.param(_data("a", "b"), _data("a"), {}, {"data": {"a": 1, "b": 1}}, {"data": {"a": 1}}, id="dropped"),
         pytest.param(_data("a"), {}, _data("a"), {"data": {"a": 1}}, {"data": {"a": 1}}, id="somebody-else-s-too"),
+        pytest.param({}, {}, _data("a"), {"data": {"a": 1}}, {"data": {"a": 1}}, id="somebody-else-s-alone"),
         pytest.param({"f:data": {".": {}, "f:a": {}}}, {}, {}, {"data": {"a": 1}}, {}, id="as-a-whole"),
         pytest.param({"f:data": {"f:a": {}}}, {}, {}, {"data": {"a": 1}}, {"data": {}}, id="what-is-in-it-alone"),
         pytest.param(
@@ -139,3 +140,11 @@ def test_what_is_not_asked_for_and_was_not_ours_is_left_out_of_a_comparison() ->
         "metadata": {"name": "a", "labels": {"was": "1", "is": "1"}},
         "data": {"a": "1", "b": "1"},
     }
+
+
+def test_what_has_neither_labels_nor_annotations_is_compared_without() -> None:
+    item = _item(data={}, type="Opaque")
+    manifest = item | {"metadata": {"name": "a"}}
+    assert comparable(item, manifest) == manifest
+    asked = item | {"metadata": {"name": "a", "labels": {"is": "1"}}}
+    assert comparable(item, asked)["metadata"] == {"name": "a", "labels": {}}

@@ -191,8 +191,8 @@ def test_pods_that_a_quota_refuses_are_told_soon(site_cluster: Cluster) -> None:
     pods = site_cluster.pods(small.namespace, "api")
     # The old pod beside it, and a surge of one: 100m + 1500m.
     bursts = replace(fits, container={"resources": {"requests": {"cpu": "1500m"}}})
-    watched = Watched(Kind("apps/v1", "ReplicaSet"), small.namespace)
-    with Witness(site_cluster.client, watched, _has("ReplicaFailure")) as seen:
+    watched = Watched(Kind("v1", "Event"), small.namespace)
+    with Witness(site_cluster.client, watched, lambda event: event["reason"] == "FailedCreate") as seen:
         report = site_cluster.deploy(bursts.bundle())
         assert seen.seconds_ago < SOON
     found = _diagnosis(report)

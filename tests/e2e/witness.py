@@ -39,9 +39,11 @@ class Witness:
 
     @property
     def seconds_ago(self) -> float:
-        """How long ago that was."""
+        """How long ago that was; less than nothing where the engine saw it first."""
+        now = time.monotonic()
+        self._thread.join(5)
         assert self.at is not None, f"{self._watched}: it was never seen"
-        return time.monotonic() - self.at
+        return now - self.at
 
     def _look(self) -> None:
         with contextlib.suppress(CancelledError):
