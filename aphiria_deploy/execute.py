@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 
 from aphiria_deploy.adoption import adopt
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.deleting import delete
 from aphiria_deploy.errors import CancelledError
+from aphiria_deploy.jobs import done_once, is_job, with_identities
 from aphiria_deploy.kube import Client, Deadline, concurrently
 from aphiria_deploy.lease import Lease
+from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Action, Plan, PlannedWave, Step
 from aphiria_deploy.progress import Phases, Progress
 from aphiria_deploy.readiness import judge
@@ -42,6 +45,8 @@ class Executor:
         self._progress = progress
         self._deadline = deadline
         self._waiter = Waiter(client, progress, deadline, secrets)
+        self._uids: dict[ObjectKey, str] = {}
+        self._jobs: list[Manifest] = []
         self.jobs_done: set[str] = set()
 
     def apply(self, plan: Plan, phases: Phases) -> None:
@@ -52,7 +57,10 @@ class Executor:
             LeaseLostError: The lease was lost.
             ApiError: The server refuses one.
         """
-        for wave in plan.waves:
+        self._uids = dict(plan.uids)
+        self._jobs = [step.manifest for step in plan.steps if is_job(step.manifest)]
+        for planned in plan.waves:
+            wave = PlannedWave(planned.name, tuple(map(self._identified, planned.steps)))
             if _is_at_rest(wave):
                 self.jobs_done |= {step.done_once for step in wave.steps if step.done_once}
                 continue
@@ -64,6 +72,13 @@ class Executor:
         for group in for_deletion(plan.prune.delete):
             self._lease.check()
             delete(self._client, group, self._progress, self._deadline)
+
+    def _identified(self, step: Step) -> Step:
+        """A Job with the UIDs of what it works on, which may have been made by a wave before it."""
+        if not is_job(step.manifest):
+            return step
+        done = done_once(step.manifest, self._jobs, self._uids) if step.done_once else ""
+        return replace(step, manifest=with_identities(step.manifest, self._uids), done_once=done)
 
     def _apply(self, wave: PlannedWave) -> None:
         replaced = [step.live for step in wave.steps if step.action is Action.REPLACE and step.live]
@@ -78,6 +93,11 @@ class Executor:
         for error in sorted(errors, key=lambda error: isinstance(error, CancelledError)):
             raise error
         applied = [outcome.get() for outcome in outcomes]
+        self._uids |= {
+            step.key: item["metadata"]["uid"]
+            for step, item in zip(wave.steps, applied, strict=True)
+            if item and step.key in self._uids
+        }
         awaited = [item for step, item in zip(wave.steps, applied, strict=True) if step.awaited and item]
         self._waiter.until_ready(awaited, since)
         self.jobs_done |= {step.done_once for step in wave.steps if step.done_once}

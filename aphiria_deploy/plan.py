@@ -98,12 +98,14 @@ class Plan:
         prune: What is no longer wanted.
         parent: The ApplySet's parent, as it is now.
         target: The parent, when all is done.
+        uids: The UIDs of the objects whose identity Jobs belong to, as far as these are there.
     """
 
     waves: tuple[PlannedWave, ...]
     prune: Pruning
     parent: Parent
     target: Parent
+    uids: Mapping[ObjectKey, str] = field(default_factory=dict)
 
     @property
     def steps(self) -> list[Step]:
@@ -228,6 +230,7 @@ def plan(
         prune=select_for_pruning(wanted.manifests, members, circumstances.set_id),
         parent=parent,
         target=parent.holding(wanted.manifests),
+        uids=live.uids,
     )
 
 

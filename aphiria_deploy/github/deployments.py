@@ -202,8 +202,8 @@ class CleanedUp:
 def clean_up(github: Deployments, name: str, *, merged_commit: str | None) -> CleanedUp:
     """Leaves nothing of a preview in the environments list, or says why not.
 
-    All its deployments become inactive and are deleted, but the newest that was healthy at the commit that was
-    merged: a promotion reads it.
+    All its deployments become inactive and are deleted, but the newest, if that was healthy and of the commit that was
+    merged: a promotion reads it, and decides the same before and after.
 
     Args:
         github: GitHub.
@@ -215,14 +215,9 @@ def clean_up(github: Deployments, name: str, *, merged_commit: str | None) -> Cl
     """
     environment = environment_of(name)
     found = github.deployments(environment)
-    kept = next(
-        (
-            one
-            for one in found
-            if merged_commit is not None and one.sha == merged_commit and was_healthy(github.statuses(one.id))
-        ),
-        None,
-    )
+    newest = next(iter(found), None)
+    is_record = newest is not None and merged_commit is not None and newest.sha == merged_commit
+    kept = newest if newest and is_record and was_healthy(github.statuses(newest.id)) else None
     deactivated = deleted = 0
     for one in found:
         deactivated += deactivate(github, one)

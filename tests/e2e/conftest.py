@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -52,20 +53,33 @@ def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
     client.delete(Ref(Kind("v1", "Namespace"), name), Deadline.after(30, "the end of the test"))
 
 
-@pytest.fixture(scope="session")
-def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of its own, in which the base of the site's previews is deployed."""
+@contextmanager
+def _cluster(tmp_path_factory: pytest.TempPathFactory, stack: str) -> Iterator[Cluster]:
+    """A cluster as a stack leaves it, with what stands in for its nodes and controllers."""
     _need_binaries()
     with (
-        ControlPlane(tmp_path_factory.mktemp("site-cluster")) as plane,
+        ControlPlane(tmp_path_factory.mktemp(stack)) as plane,
         Client.load(plane.kubeconfig) as administrator,
     ):
-        prepare(plane, administrator)
+        prepare(plane, administrator, stack)
         with (
             Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not plane.has_scheduler) as kubelet,
             Controllers(administrator) as controllers,
         ):
-            running = Cluster(plane, administrator, kubelet, controllers)
-            report = running.deploy(site.bundle("preview-base", {}))
-            assert report.result == "deployed", report.error
-            yield running
+            yield Cluster(plane, administrator, kubelet, controllers)
+
+
+@pytest.fixture(scope="session")
+def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster of its own, in which the base of the site's previews is deployed."""
+    with _cluster(tmp_path_factory, "preview-base") as running:
+        report = running.deploy(site.bundle("preview-base", {}))
+        assert report.result == "deployed", report.error
+        yield running
+
+
+@pytest.fixture(scope="module")
+def production_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Production's cluster, in which nothing of the site is yet."""
+    with _cluster(tmp_path_factory, "production") as running:
+        yield running

@@ -249,15 +249,15 @@ def mark(client: Client, stack: str = "preview-base") -> None:
         client.apply(manifest, deadline, force=True)
 
 
-def prepare(plane: ControlPlane, client: Client) -> None:
-    """Puts into a cluster what the Pulumi program and the Helm releases bring."""
+def prepare(plane: ControlPlane, client: Client, stack: str = "preview-base") -> None:
+    """Puts into a cluster what a stack of the Pulumi program and its Helm releases bring."""
     crds = load_crds()
     plane.apply(*crds)
     for crd in crds:
         plane.kubectl("wait", "--for=condition=Established", f"crd/{crd['metadata']['name']}", "--timeout=30s")
     for name in SHARED_NAMESPACES:
         plane.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    mark(client)
+    mark(client, stack)
 
 
 def digest(letter: str) -> str:

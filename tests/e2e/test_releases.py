@@ -138,6 +138,21 @@ def test_a_database_server_that_was_rebuilt_gets_its_databases_and_migrations_ag
     site_cluster.plane.kubectl("delete", "pvc", f"claim-of-{small.number}", f"--namespace={SHARED}")
 
 
+def test_a_server_that_the_same_deploy_makes_is_known_to_the_jobs_that_work_on_it(site_cluster: Cluster) -> None:
+    small = Small()
+    claim = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": f"claim-of-{small.number}", "namespace": SHARED},
+        "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+    }
+    served = replace(small, server=f"claim-of-{small.number}", more=(claim,))
+    assert site_cluster.deploy(served.bundle()).result == "deployed"
+    jobs = _uids(site_cluster, SHARED) | _uids(site_cluster, small.namespace)
+    assert site_cluster.deploy(served.bundle()).result == "unchanged"
+    assert _uids(site_cluster, SHARED) | _uids(site_cluster, small.namespace) == jobs
+
+
 def test_a_job_that_a_dead_run_left_running_is_waited_for_and_one_that_failed_is_made_anew(
     site_cluster: Cluster,
 ) -> None:

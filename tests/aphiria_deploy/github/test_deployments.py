@@ -168,7 +168,6 @@ def test_of_one_that_was_merged_the_record_stays_inactive(stand_in: StandIn, git
     stand_in.may_administer = True
     deploy(github, HEALTHY, commit="e" * 40)
     merged = deploy(github, HEALTHY)
-    deploy(github, FAILED)
 
     found = clean_up(github, "pr-7", merged_commit=COMMIT)
 
@@ -176,6 +175,17 @@ def test_of_one_that_was_merged_the_record_stays_inactive(stand_in: StandIn, git
     assert stand_in.state_of(merged.id) == "inactive"
     assert found.kept == merged.id
     assert "the record that a promotion reads" in found.left
+
+
+def test_what_failed_last_leaves_no_record_to_promote(stand_in: StandIn, github: GitHub) -> None:
+    stand_in.may_administer = True
+    deploy(github, HEALTHY)
+    deploy(github, FAILED)
+
+    found = clean_up(github, "pr-7", merged_commit=COMMIT)
+
+    assert not stand_in.deployments
+    assert found.kept is None
 
 
 def test_what_the_token_may_not_delete_is_told(stand_in: StandIn, github: GitHub) -> None:
