@@ -173,6 +173,3 @@ def test_objects_of_a_kind_that_comes_with_them_are_made(site_cluster: Cluster) 
     assert report.result == "deployed", report.error
     assert site_cluster.get(f"{group}/v1", "Thing", "one", small.namespace)
     assert site_cluster.deploy(bundle).result == "unchanged"
-    without = site_cluster.deploy(small.bundle())
-    assert without.result == "deployed", without.error
-    assert site_cluster.find("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"things.{group}") is None

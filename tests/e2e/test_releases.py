@@ -16,6 +16,7 @@ from aphiria_deploy import releases
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Ref
 from aphiria_deploy.marker import NAMESPACE
+from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.plan import Action
 from aphiria_deploy.readiness import judge
 from aphiria_deploy.releases import KEPT, ReleaseError, Result
@@ -153,18 +154,34 @@ def test_a_server_that_the_same_deploy_makes_is_known_to_the_jobs_that_work_on_i
     assert _uids(site_cluster, SHARED) | _uids(site_cluster, small.namespace) == jobs
 
 
-def test_a_job_that_a_dead_run_left_running_is_waited_for_and_one_that_failed_is_made_anew(
-    site_cluster: Cluster,
-) -> None:
+def test_a_job_that_a_dead_run_left_running_is_waited_for(site_cluster: Cluster) -> None:
     small = Small()
+
+    class Resuming(Heard):
+        def state(self, key: ObjectKey, message: str, *, done: bool) -> None:
+            if key.name == small.migration_job:
+                site_cluster.ready(small.namespace)
+
     with site_cluster.behaving(small.namespace, migrate=Behaviour.HANG):
         assert site_cluster.deploy(small.bundle(), timeout=3).result == "failed"
         running = _uids(site_cluster, small.namespace)
-    report = site_cluster.deploy(small.bundle())
+        report = site_cluster.deploy(small.bundle(), Resuming())
     assert report.result == "deployed", report.error
     assert _uids(site_cluster, small.namespace) == running
     step = steps(report)[f"Job {small.namespace}/{small.migration_job}"]
     assert (step.action, step.why) == (Action.NOTHING, "it is running already")
+
+
+def test_a_job_that_failed_is_made_anew(site_cluster: Cluster) -> None:
+    small = Small()
+    with site_cluster.behaving(small.namespace, migrate=Behaviour.FAIL):
+        assert site_cluster.deploy(small.bundle()).result == "failed"
+    failed = _uids(site_cluster, small.namespace)
+    report = site_cluster.deploy(small.bundle())
+    assert report.result == "deployed", report.error
+    step = steps(report)[f"Job {small.namespace}/{small.migration_job}"]
+    assert (step.action, step.why) == (Action.REPLACE, "its last attempt failed")
+    assert not failed.items() & _uids(site_cluster, small.namespace).items()
 
 
 def test_the_newest_releases_are_kept_and_always_the_one_that_runs(site_cluster: Cluster) -> None:
