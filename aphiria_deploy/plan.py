@@ -15,6 +15,7 @@ from aphiria_deploy.errors import (
     ConflictError,
     Errors,
     InvalidError,
+    UnknownKindError,
 )
 from aphiria_deploy.jobs import (
     Course,
@@ -30,7 +31,7 @@ from aphiria_deploy.jobs import (
 from aphiria_deploy.jobs import outcome as outcome_of
 from aphiria_deploy.kube import FIELD_MANAGER, Outcome
 from aphiria_deploy.managed_fields import as_adopted, by_hand, comparable, managers, owned_fields
-from aphiria_deploy.objects import ObjectKey
+from aphiria_deploy.objects import GroupKind, ObjectKey
 from aphiria_deploy.releases import ENVIRONMENT, SITE
 from aphiria_deploy.wanted import Wanted
 
@@ -246,6 +247,11 @@ class _Planner:
         self._tried = tried
         self._circumstances = circumstances
         self._jobs = [manifest for manifest in wanted.manifests if is_job(manifest)]
+        self._defined = {
+            GroupKind(manifest["spec"]["group"], manifest["spec"]["names"]["kind"])
+            for manifest in wanted.manifests
+            if manifest["kind"] == "CustomResourceDefinition"
+        }
 
     def step(self, manifest: Manifest) -> Step:
         key = ObjectKey.of(manifest)
@@ -281,6 +287,9 @@ class _Planner:
     def _object(self, key: ObjectKey, manifest: Manifest, live: Manifest | None) -> Step:
         outcome = self._tried.get(key)
         if outcome is None:
+            return Step(key, Action.CREATE, manifest)
+        if isinstance(outcome.error, UnknownKindError) and key.group_kind in self._defined:
+            # It is one that the cluster gets with this deploy.
             return Step(key, Action.CREATE, manifest)
         if outcome.error:
             raise self._explained(key, outcome.error)

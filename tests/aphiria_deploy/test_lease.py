@@ -148,7 +148,7 @@ def _once(what: str, error: Exception) -> Fault:
 
 
 def _until(condition: Callable[[], object]) -> None:
-    deadline = Deadline.after(5, "the test")
+    deadline = Deadline.after(3, "the test")
     while not condition():
         deadline.sleep(0.005, "the thread that renews the lease")
 
@@ -195,8 +195,10 @@ def test_whose_it_is_and_until_when(
             assert server.live["spec"]["holderIdentity"] == "me"
             assert server.live["spec"]["leaseTransitions"] == 4
     else:
-        with pytest.raises(LockedError, match=r"found other at work since .*--wait-for-lock"), _held(server):
+        locked = pytest.raises(LockedError, match=r"found other at work since .*--wait-for-lock")
+        with locked as caught, _held(server):
             pass
+        assert caught.value.exit_code == 4
         assert server.live
         assert server.live["spec"]["holderIdentity"] == "other"
 
@@ -348,3 +350,45 @@ def test_one_that_cannot_be_given_back_hides_nothing(server: _Server) -> None:
         pass
     with pytest.raises(ValueError, match="what went wrong"), _held(server):
         raise ValueError("what went wrong")
+
+
+def test_how_long_it_is_good_for_never_changes() -> None:
+    """Another version of this tool, on another machine, goes by the same."""
+    assert (SECONDS, leases.RENEW_SECONDS, MARGIN_SECONDS) == (15, 5.0, 3.0)
+
+
+def test_what_the_other_one_does_is_told(server: _Server) -> None:
+    server.holds("other", server.at)
+    assert server.live
+    server.live["metadata"]["annotations"] = {"deploy.aphiria.com/doing": "destroy"}
+    with pytest.raises(LockedError, match=r"found other at work \(destroy\) since 2026-01-01T00:00:00"), _held(server):
+        pass
+
+
+def test_one_that_goes_before_it_is_taken_is_made(server: _Server) -> None:
+    server.holds("other", server.at - AGO)
+    server.fault = _once("replace", NotFoundError("it went", status=404))
+
+    def goes(what: str) -> None:
+        if what == "find":
+            server.live = None
+
+    server.after = goes
+    with _held(server):
+        assert server.live
+        assert server.live["spec"]["leaseTransitions"] == 0
+
+
+def test_it_is_given_back_though_it_was_renewed_meanwhile(server: _Server) -> None:
+    with _held(server):
+        server.holds("me", server.at)
+    assert server.live is None
+
+
+def test_whose_work_ends_after_it_was_lost_is_told(server: _Server) -> None:
+    def work() -> None:
+        with _held(server):
+            server.at += timedelta(seconds=SECONDS)
+
+    with pytest.raises(LeaseLostError, match="ran out"):
+        work()

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from aphiria_deploy.applyset import Parent
-from aphiria_deploy.errors import AphiriaDeployError, Cause, ConflictError, FieldConflict, ForbiddenError, InvalidError
+from aphiria_deploy.applyset import Parent, Pruning
+from aphiria_deploy.errors import (
+    AphiriaDeployError,
+    Cause,
+    ConflictError,
+    FieldConflict,
+    ForbiddenError,
+    InvalidError,
+    UnknownKindError,
+)
 from aphiria_deploy.kube import Outcome
 from aphiria_deploy.objects import GroupKind, ObjectKey
-from aphiria_deploy.plan import Circumstances, Live, Plan, Step, counts, plan, to_be_tried
+from aphiria_deploy.plan import Action, Circumstances, Live, Plan, PlannedWave, Step, counts, plan, to_be_tried
 from aphiria_deploy.secrets import MadeSecret, SecretRef
 from aphiria_deploy.wanted import Wanted
 from aphiria_deploy.waves import Wave
@@ -62,6 +71,8 @@ def _outcome(said: Mapping[str, Any]) -> Outcome[Any]:
         error = InvalidError("invalid", status=422, causes=causes)
     elif "forbidden" in said:
         error = ForbiddenError(said["forbidden"], status=403)
+    elif "unknown" in said:
+        error = UnknownKindError(said["unknown"])
     else:
         return Outcome(dict(said))
     return Outcome(error=error)
@@ -110,6 +121,8 @@ def test_every_object_gets_its_step(case: Case) -> None:
     }
     assert [str(ObjectKey.of(item)) for item in planned.prune.delete] == case.get("delete", [])
     assert {str(ObjectKey.of(item)): why for item, why in planned.prune.kept} == case.get("kept", {})
+    writes = {said["action"] for said in case["steps"].values()} != {"nothing"}
+    assert planned.changes_objects == (writes or bool(case.get("delete")))
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -139,14 +152,10 @@ def test_no_value_of_a_secret_is_in_a_plan_that_is_shown(case: Case) -> None:
 def test_the_same_plan_has_the_same_fingerprint_and_another_one_another(case: Case) -> None:
     planned = _planned(case)
     assert planned.fingerprint() == _planned(copy.deepcopy(case)).fingerprint()
-    more = copy.deepcopy(case)
-    metadata = {"namespace": "shop", "name": "one-more", "labels": {}}
-    more["wanted"].append({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
-    more["namespaces"] = []
-    more["tried"] = {}
-    more.pop("asked", None)
-    more["asked"] = [str(ObjectKey.of(item)) for item in to_be_tried(_wanted(more), _live(more), _circumstances(more))]
-    assert planned.fingerprint() != _planned(more).fingerprint()
+    one_more = PlannedWave("more", (Step(ObjectKey(GroupKind("", "ConfigMap"), "shop", "more"), Action.CREATE, {}),))
+    assert planned.fingerprint() != replace(planned, waves=(*planned.waves, one_more)).fingerprint()
+    fewer = replace(planned, waves=(), prune=Pruning(delete=(), kept=()))
+    assert planned.fingerprint() != fewer.fingerprint()
 
 
 def test_a_plan_is_counted() -> None:

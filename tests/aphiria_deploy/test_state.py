@@ -116,6 +116,28 @@ def test_the_newest_are_kept_and_always_the_one_that_runs(running: int | None) -
     assert set(client.deleted) == {f"release.pr-7.v{number}" for number in gone}
 
 
+def test_a_release_is_had_by_its_number() -> None:
+    known = remembered("pr-7", [_record(1), _record(2, Result.FAILED), _record(3)])
+    found = known.release(2)
+    assert found
+    assert (found.revision, found.result) == (2, Result.FAILED)
+    assert known.release(4) is None
+
+
+def test_the_parent_is_the_one_that_is_there() -> None:
+    parent = Parent(name=parent_name("pr-7"), namespace=NAMESPACE, namespaces=frozenset({"shop"}))
+    known = remembered("pr-7", [_live(parent.manifest("1"))])
+    assert known.as_parent() == parent
+    other = _live(Parent(name="applyset.pr-8", namespace=NAMESPACE).manifest("1"))
+    assert remembered("pr-7", [other]).parent is None
+
+
+def test_where_nothing_but_releases_is_remembered_they_are_forgotten() -> None:
+    client = _Client()
+    _state(client).forget(remembered("pr-7", [_record(1)]), Deadline.after(5))
+    assert client.deleted == ["release.pr-7.v1"]
+
+
 def test_what_is_forgotten_goes_the_newest_release_last() -> None:
     client = _Client()
     refs = _state(client).forget(remembered("pr-7", [_record(2), _parent(), _record(1)]), Deadline.after(5))
@@ -134,6 +156,7 @@ def test_a_list_of_environments_is_told_by_their_parents_alone() -> None:
     assert told["finished"] == "2026-11-23T12:31:00+00:00"
     assert age(told, STARTED + timedelta(hours=1)) == 3600
     assert age({}, STARTED) is None
+    assert read_summary(parent_manifest(Parent(name="p", namespace="n"), release))["finished"] is None
 
 
 @pytest.mark.parametrize("written", [None, "", "{", "[]", "1"])

@@ -144,3 +144,35 @@ def test_a_preview_whose_namespace_is_being_deleted_is_made_anew(site_cluster: C
     made = site_cluster.get("v1", "Namespace", small.namespace)
     assert made["metadata"]["uid"] != going["metadata"]["uid"]
     assert site_cluster.deploy(small.bundle()).result == "unchanged"
+
+
+def test_objects_of_a_kind_that_comes_with_them_are_made(site_cluster: Cluster) -> None:
+    small = Small(with_jobs=False, with_pods=False)
+    group = f"small-{small.number}.example"
+    definition = {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"things.{group}"},
+        "spec": {
+            "group": group,
+            "scope": "Namespaced",
+            "names": {"plural": "things", "singular": "thing", "kind": "Thing"},
+            "versions": [
+                {
+                    "name": "v1",
+                    "served": True,
+                    "storage": True,
+                    "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object"}}}},
+                }
+            ],
+        },
+    }
+    thing = small.object("Thing", "one", api=f"{group}/v1", spec={})
+    bundle = replace(small, more=(definition, thing)).bundle()
+    report = site_cluster.deploy(bundle)
+    assert report.result == "deployed", report.error
+    assert site_cluster.get(f"{group}/v1", "Thing", "one", small.namespace)
+    assert site_cluster.deploy(bundle).result == "unchanged"
+    without = site_cluster.deploy(small.bundle())
+    assert without.result == "deployed", without.error
+    assert site_cluster.find("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"things.{group}") is None
