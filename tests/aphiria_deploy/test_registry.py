@@ -152,7 +152,7 @@ def test_all_that_is_wrong_is_told_at_once_by_the_images_names(open_registry: Ru
     closed = f"127.0.0.1:{registries.free_port()}"
     images = {"web": f"{host}/site/web:1.2", "db": f"{closed}/db:1", "nginx": "NGINX", "api": f"{host}/site/api:1"}
     with pytest.raises(CombinedError) as raised:
-        resolve(images, timeout=1.0)
+        resolve(images, timeout=5.0)
     lines = str(raised.value).splitlines()
     assert [line.partition(" found ")[0] for line in lines] == [
         f"images: db: {closed}/db:1:",

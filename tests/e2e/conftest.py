@@ -69,12 +69,26 @@ def _cluster(tmp_path_factory: pytest.TempPathFactory, stack: str) -> Iterator[C
             yield Cluster(plane, administrator, kubelet, controllers)
 
 
-@pytest.fixture(scope="session")
-def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster of its own, in which the base of the site's previews is deployed."""
+@contextmanager
+def with_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster in which the base of the site's previews is deployed."""
     with _cluster(tmp_path_factory, "preview-base") as running:
         report = running.deploy(site.bundle("preview-base", {}))
         assert report.result == "deployed", report.error
+        yield running
+
+
+@pytest.fixture(scope="session")
+def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with the base of previews, which many tests share."""
+    with with_base(tmp_path_factory) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A cluster with the base of previews, in which nothing is but what a module's tests deploy."""
+    with with_base(tmp_path_factory) as running:
         yield running
 
 

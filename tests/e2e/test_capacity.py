@@ -25,7 +25,7 @@ from tests.aphiria_deploy.cli.schemas import CAPACITY, DEPLOY
 from tests.e2e.command import Commands
 from tests.e2e.engine import OUTPUTS, Cluster, preview, soon
 
-pytestmark = pytest.mark.xdist_group("site-cluster")
+pytestmark = pytest.mark.xdist_group("capacity")
 
 ISSUER = "system:serviceaccount:aphiria-deploy-issuer:preview-issuer"
 RESERVES = {"cpu": 0.7, "memoryBytes": 1664 * 1024**2, "pods": 2}
@@ -33,23 +33,23 @@ NODE_CPUS = 64
 
 
 @pytest.fixture
-def commands(site_cluster: Cluster, tmp_path: Path) -> Commands:
-    return Commands(tmp_path, site_cluster.plane.kubeconfig, OUTPUTS)
+def commands(own_cluster: Cluster, tmp_path: Path) -> Commands:
+    return Commands(tmp_path, own_cluster.plane.kubeconfig, OUTPUTS)
 
 
 @pytest.fixture(scope="module")
-def running(site_cluster: Cluster) -> Iterator[Bundle]:
+def running(own_cluster: Cluster) -> Iterator[Bundle]:
     """A preview that runs."""
     made = preview()
-    assert site_cluster.deploy(made).result == "deployed"
+    assert own_cluster.deploy(made).result == "deployed"
     yield made
-    site_cluster.destroy(made.environment.name)
+    own_cluster.destroy(made.environment.name)
 
 
 @pytest.fixture
-def issuing(site_cluster: Cluster, tmp_path: Path) -> Commands:
+def issuing(own_cluster: Cluster, tmp_path: Path) -> Commands:
     """Commands of who makes accounts, and may list neither nodes nor pods."""
-    config = yaml.safe_load(site_cluster.plane.kubeconfig.read_text(encoding="utf-8"))
+    config = yaml.safe_load(own_cluster.plane.kubeconfig.read_text(encoding="utf-8"))
     config["users"][0]["user"]["as"] = ISSUER
     folder = tmp_path / "issuer"
     folder.mkdir()
@@ -59,7 +59,7 @@ def issuing(site_cluster: Cluster, tmp_path: Path) -> Commands:
 
 
 @pytest.fixture
-def reader(site_cluster: Cluster) -> Iterator[Client]:
+def reader(own_cluster: Cluster) -> Iterator[Client]:
     """Who may read what `list` needs, and neither nodes nor pods."""
     metadata = {"name": "reads-environments"}
     rules = [
@@ -76,12 +76,12 @@ def reader(site_cluster: Cluster) -> Iterator[Client]:
         "subjects": [{"apiGroup": api, "kind": "User", "name": "reader"}],
     }
     for item in (role, binding):
-        site_cluster.client.apply(item, soon())
-    access = load(site_cluster.plane.kubeconfig)
+        own_cluster.client.apply(item, soon())
+    access = load(own_cluster.plane.kubeconfig)
     with Client(access).as_another(Impersonating(access.credentials, {"Impersonate-User": "reader"}), "reader") as made:
         yield made
     for item in (role, binding):
-        site_cluster.client.delete(Ref.of(item), soon())
+        own_cluster.client.delete(Ref.of(item), soon())
 
 
 def listed(commands: Commands) -> dict[str, Any]:
@@ -90,14 +90,14 @@ def listed(commands: Commands) -> dict[str, Any]:
     return data
 
 
-def asked_for_the_list(site_cluster: Cluster) -> int:
-    with site_cluster.asked() as (client, requests):
+def asked_for_the_list(own_cluster: Cluster) -> int:
+    with own_cluster.asked() as (client, requests):
         inspecting.environments(client, soon())
     return len(requests.made)
 
 
-def test_plans_and_the_list_say_how_many_more_fit(site_cluster: Cluster, commands: Commands) -> None:
-    before, asked = listed(commands), asked_for_the_list(site_cluster)
+def test_plans_and_the_list_say_how_many_more_fit(own_cluster: Cluster, commands: Commands) -> None:
+    before, asked = listed(commands), asked_for_the_list(own_cluster)
     assert before["allocatable"]["cpu"] == NODE_CPUS
     made = preview()
     name = made.environment.name
@@ -129,7 +129,7 @@ def test_plans_and_the_list_say_how_many_more_fit(site_cluster: Cluster, command
     assert after["previews"]["cpu"] == pytest.approx(before["previews"]["cpu"] + 0.7)
     assert after["requested"]["cpu"] == pytest.approx(before["requested"]["cpu"] + 0.7)
     assert after["requested"]["pods"] == before["requested"]["pods"] + 2
-    assert asked_for_the_list(site_cluster) == asked == 6
+    assert asked_for_the_list(own_cluster) == asked == 6
     assert (after["usual"], after["more"]) == (RESERVES, capacity["more"])
     assert commands.ask("list").out.splitlines()[-2:] == ["", after["text"]]
 
@@ -140,11 +140,11 @@ def test_plans_and_the_list_say_how_many_more_fit(site_cluster: Cluster, command
         same = commands.deploy(made, *more)
         assert "capacity" not in same.data
         assert "capacity" not in same.err
-    site_cluster.destroy(name)
+    own_cluster.destroy(name)
     assert listed(commands)["requested"] == before["requested"]
 
 
-def test_a_rollback_says_it(site_cluster: Cluster, commands: Commands) -> None:
+def test_a_rollback_says_it(own_cluster: Cluster, commands: Commands) -> None:
     first = preview()
     name = first.environment.name
     for made in (first, preview(first.environment.number, web="c")):
@@ -152,7 +152,7 @@ def test_a_rollback_says_it(site_cluster: Cluster, commands: Commands) -> None:
 
     planned = commands.ask("rollback", name, "--plan", "--output", "json").data
     done = commands.ask("rollback", name, "--skip-health-check", "--output", "json")
-    site_cluster.destroy(name)
+    own_cluster.destroy(name)
 
     jsonschema.validate(planned, DEPLOY)
     assert (planned["capacity"]["reserves"], planned["capacity"]["fits"]) == (RESERVES, True)
@@ -160,16 +160,16 @@ def test_a_rollback_says_it(site_cluster: Cluster, commands: Commands) -> None:
     assert planned["capacity"]["text"] in done.err
 
 
-def test_no_room_is_said_and_fails_no_plan(site_cluster: Cluster, commands: Commands) -> None:
-    nodes = site_cluster.client.list(Kind("v1", "Node"), soon()).items
+def test_no_room_is_said_and_fails_no_plan(own_cluster: Cluster, commands: Commands) -> None:
+    nodes = own_cluster.client.list(Kind("v1", "Node"), soon()).items
     for node in nodes:
-        site_cluster.client.patch(Ref.of(node), {"spec": {"unschedulable": True}}, soon())
+        own_cluster.client.patch(Ref.of(node), {"spec": {"unschedulable": True}}, soon())
     try:
         planned = commands.deploy(preview(), "--plan")
         summed = listed(commands)
     finally:
         for node in nodes:
-            site_cluster.client.patch(Ref.of(node), {"spec": {"unschedulable": None}}, soon())
+            own_cluster.client.patch(Ref.of(node), {"spec": {"unschedulable": None}}, soon())
 
     capacity = planned.data["capacity"]
     assert (planned.code, capacity["fits"], capacity["more"], capacity["nodes"]) == (0, False, 0, 0)
@@ -177,11 +177,11 @@ def test_no_room_is_said_and_fails_no_plan(site_cluster: Cluster, commands: Comm
     assert summed["text"].endswith("no node takes pods")
 
 
-def test_who_may_not_list_nodes_deploys_all_the_same(site_cluster: Cluster, issuing: Commands) -> None:
+def test_who_may_not_list_nodes_deploys_all_the_same(own_cluster: Cluster, issuing: Commands) -> None:
     made = preview()
 
     deployed = issuing.deploy(made)
-    site_cluster.destroy(made.environment.name)
+    own_cluster.destroy(made.environment.name)
 
     jsonschema.validate(deployed.data, DEPLOY)
     capacity = deployed.data["capacity"]
@@ -192,9 +192,9 @@ def test_who_may_not_list_nodes_deploys_all_the_same(site_cluster: Cluster, issu
 
 
 def test_who_may_not_list_nodes_is_told_what_previews_reserve(
-    site_cluster: Cluster, running: Bundle, reader: Client
+    own_cluster: Cluster, running: Bundle, reader: Client
 ) -> None:
-    whole = inspecting.environments(site_cluster.client, soon())["capacity"]
+    whole = inspecting.environments(own_cluster.client, soon())["capacity"]
     found = inspecting.environments(reader, soon())["capacity"]
 
     jsonschema.validate(found, CAPACITY)
@@ -204,13 +204,13 @@ def test_who_may_not_list_nodes_is_told_what_previews_reserve(
     assert "nodes is forbidden" in found["text"]
 
 
-def test_requests_are_few_and_none_of_what_is_not_shown(site_cluster: Cluster, running: Bundle) -> None:
+def test_requests_are_few_and_none_of_what_is_not_shown(own_cluster: Cluster, running: Bundle) -> None:
     name = running.environment.name
-    same = site_cluster.deploy(running, plan_only=True).plan
-    changed = site_cluster.deploy(preview(running.environment.number, web="c"), plan_only=True).plan
+    same = own_cluster.deploy(running, plan_only=True).plan
+    changed = own_cluster.deploy(preview(running.environment.number, web="c"), plan_only=True).plan
     assert same
     assert changed
-    with site_cluster.asked() as (client, requests):
+    with own_cluster.asked() as (client, requests):
         assert Foresight(client, name, soon()).of(same) is None
         assert Foresight(client, "production", soon()).of(changed) is None
         assert requests.made == []
@@ -223,18 +223,18 @@ def test_requests_are_few_and_none_of_what_is_not_shown(site_cluster: Cluster, r
         assert sorted(asked) == ["/api/v1/nodes", "/api/v1/pods"]
 
 
-def test_the_account_of_a_preview_is_not_asked(site_cluster: Cluster) -> None:
+def test_the_account_of_a_preview_is_not_asked(own_cluster: Cluster) -> None:
     """It may not list nodes: with it alone, what is reserved is said, and the rest not."""
     made = preview()
     name = made.environment.name
-    own = preview_access(site_cluster.client, name, soon(), makes_namespace=False)
+    own = preview_access(own_cluster.client, name, soon(), makes_namespace=False)
     assert isinstance(own, Client)
     with own:
-        planned = site_cluster.deploy(made, client=own, plan_only=True)
+        planned = own_cluster.deploy(made, client=own, plan_only=True)
         assert planned.plan
         of_own = Foresight(own, name, soon()).of(planned.plan)
-        of_given = Foresight(site_cluster.client, name, soon()).of(planned.plan)
-    revoke(site_cluster.client, name, soon())
+        of_given = Foresight(own_cluster.client, name, soon()).of(planned.plan)
+    revoke(own_cluster.client, name, soon())
 
     assert of_own is not None
     assert of_given is not None
@@ -243,13 +243,13 @@ def test_the_account_of_a_preview_is_not_asked(site_cluster: Cluster) -> None:
     assert "nodes is forbidden" in of_own.unread
 
 
-def test_who_stops_the_command_stops_this_too(site_cluster: Cluster) -> None:
+def test_who_stops_the_command_stops_this_too(own_cluster: Cluster) -> None:
     made = preview()
-    planned = site_cluster.deploy(made, plan_only=True)
+    planned = own_cluster.deploy(made, plan_only=True)
     cancellation = Cancellation()
     deadline = Deadline.after(30, "the test", cancellation)
     cancellation.cancel("SIGINT")
 
     assert planned.plan
     with pytest.raises(CancelledError):
-        Foresight(site_cluster.client, made.environment.name, deadline).of(planned.plan)
+        Foresight(own_cluster.client, made.environment.name, deadline).of(planned.plan)
