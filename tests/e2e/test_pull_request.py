@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from aphiria_deploy import bundle as bundles
-from aphiria_deploy.cli import inspecting, showing, stepping
+from aphiria_deploy.cli import environment_text, inspecting, showing, stepping
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.github.engine import (
@@ -66,7 +66,10 @@ class RealEngine:
         return [one for one in found if one.environment == "pr-107"]
 
     def drift(self, environment: str) -> DriftReport:
-        raise NotImplementedError
+        cluster = self._production if environment == "production" else self._previews
+        found = inspecting.departures(cluster.client, environment, soon())
+        departures = [environment_text.departure(one) for one in found]
+        return read({"environment": environment, "drift": departures}, DriftReport)
 
 
 @pytest.fixture
