@@ -15,21 +15,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from aphiria_deploy import marker
 from aphiria_deploy.backup_listing import NAME, Listing, listing, newest
 from aphiria_deploy.bundle import BackupJobs, Bundle, Manifest
-from aphiria_deploy.deleting import delete
+from aphiria_deploy.engine import marker
+from aphiria_deploy.engine.deleting import delete
+from aphiria_deploy.engine.jobs import JobClass, is_job, job_class
+from aphiria_deploy.engine.lease import Holder, Lease, held
+from aphiria_deploy.engine.releases import ENVIRONMENT, SITE
+from aphiria_deploy.engine.state import Remembered, State
+from aphiria_deploy.engine.waiting import Waiter
+from aphiria_deploy.engine.wanted import wanted
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.fields import at, mappings
-from aphiria_deploy.jobs import JobClass, is_job, job_class
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref
-from aphiria_deploy.lease import Holder, Lease, held
 from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.progress import Progress
-from aphiria_deploy.releases import ENVIRONMENT, SITE
-from aphiria_deploy.state import Remembered, State
-from aphiria_deploy.waiting import Waiter
-from aphiria_deploy.wanted import wanted
 
 _POD = Kind("v1", "Pod")
 _KEPT = re.compile(r"[a-z][a-z0-9_]*_before_[0-9]{14}")

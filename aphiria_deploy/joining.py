@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aphiria_deploy.deploying import Report
+from aphiria_deploy.engine.deploying import Report
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.kube import Deadline
 from aphiria_deploy.progress import Progress

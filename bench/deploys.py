@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from aphiria_deploy.applying_secrets import apply_secrets
 from aphiria_deploy.bundle import Bundle
+from aphiria_deploy.engine.applying_secrets import apply_secrets
 from aphiria_deploy.kube import Cancellation, Client, Deadline
 from apps import site
 from bench import listing, requests

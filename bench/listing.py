@@ -8,13 +8,13 @@ from functools import partial
 
 import msgspec
 
-from aphiria_deploy.applyset import Parent
 from aphiria_deploy.bundle import Bundle, Manifest
 from aphiria_deploy.cli.inspecting import environments
+from aphiria_deploy.engine.applyset import Parent
+from aphiria_deploy.engine.marker import NAMESPACE
+from aphiria_deploy.engine.releases import ENVIRONMENT, KEPT, Release, Result
+from aphiria_deploy.engine.state import State, parent_name
 from aphiria_deploy.kube import Client, Deadline, Tried, concurrently
-from aphiria_deploy.marker import NAMESPACE
-from aphiria_deploy.releases import ENVIRONMENT, KEPT, Release, Result
-from aphiria_deploy.state import State, parent_name
 from bench.peers import Ours
 from tests.e2e.engine import preview
 

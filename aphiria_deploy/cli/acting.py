@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from aphiria_deploy import access, marker
+from aphiria_deploy import access
 from aphiria_deploy.bundle import Bundle
+from aphiria_deploy.engine import marker
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Client, Deadline
 from aphiria_deploy.objects import ObjectKey

@@ -12,7 +12,7 @@ from aphiria_deploy.backups import Backups, Rehearsed, Request, Restored
 from aphiria_deploy.cli.connecting import Stack, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.cli.writing import How
-from aphiria_deploy.deploying import NotApprovedError
+from aphiria_deploy.engine.deploying import NotApprovedError
 from aphiria_deploy.kube import Cancellation, Client, cancelled_by_signals
 
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")

@@ -13,10 +13,10 @@ from aphiria_deploy import preview_outputs
 from aphiria_deploy.cli.connecting import Where, connect
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.cli.terminal import progress
+from aphiria_deploy.engine.marking import mark as put_marker
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.joining import DNS_SUFFIX
 from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
-from aphiria_deploy.marking import mark as put_marker
 from aphiria_deploy.site import cluster_folder
 from aphiria_deploy.stacks import Digest, UnknownStackError, configuration, showing
 from aphiria_deploy.stacks.runs import Runner, masked

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from functools import partial
 
 from aphiria_deploy.bundle import Bundle, Manifest
+from aphiria_deploy.engine.jobs import is_job
 from aphiria_deploy.errors import AphiriaDeployError, ApiError, InputError
 from aphiria_deploy.fields import at
-from aphiria_deploy.jobs import is_job
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, concurrently
 
 _POD = Kind("v1", "Pod")

@@ -34,7 +34,7 @@ from aphiria_deploy.cli.options import (
 
 if TYPE_CHECKING:
     from aphiria_deploy.cli.deploying import Options
-    from aphiria_deploy.deploying import Report
+    from aphiria_deploy.engine.deploying import Report
 
 _DIFFERENT = 3
 

@@ -14,17 +14,17 @@ from aphiria_deploy.cli.acting import acting_for, require_cluster
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
-from aphiria_deploy.deploying import Report, Request, Verify, deploy
+from aphiria_deploy.engine.deploying import Report, Request, Verify, deploy
+from aphiria_deploy.engine.plan import Plan
 from aphiria_deploy.errors import Errors, InputError
 from aphiria_deploy.kube import Access, Cancellation, Client, Deadline, both, cancelled_by_signals
-from aphiria_deploy.plan import Plan
 from aphiria_deploy.progress import Progress
 from aphiria_deploy.registry import Login, inspect
 from aphiria_deploy.secrets import SecretInputs
 from aphiria_deploy.settle import needed_outputs, settle_inputs
 
 if TYPE_CHECKING:
-    from aphiria_deploy.applying_secrets import Made
+    from aphiria_deploy.engine.applying_secrets import Made
 
 _PROBE_SECONDS = 15.0
 
@@ -142,7 +142,7 @@ def make_secrets(options: Options) -> list[Made]:
     Raises:
         AphiriaDeployError: It could not be done.
     """
-    from aphiria_deploy.applying_secrets import apply_secrets
+    from aphiria_deploy.engine.applying_secrets import apply_secrets
 
     cancellation = Cancellation()
     with cancelled_by_signals(cancellation):
@@ -218,7 +218,7 @@ def _verify(options: Options, taken: _Taken) -> Verify:
 
     def verify(client: Client, bundle: Bundle, deadline: Deadline, shown: Progress) -> None:
         # Here, because a deploy that changes nothing asks nobody.
-        from aphiria_deploy.verifying import verifier
+        from aphiria_deploy.engine.verifying import verifier
 
         ask = verifier(digests, ask_the_site=not options.skip_health_check, ports=options.ports)
         ask(client, bundle, deadline, shown)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from aphiria_deploy.cli.showing import table
-from aphiria_deploy.drift import Departure
+from aphiria_deploy.engine.drift import Departure
 
 
 def status(found: dict[str, Any]) -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from aphiria_deploy.engine.plan import Plan
 from aphiria_deploy.kube import Client, Deadline
-from aphiria_deploy.plan import Plan
 
 if TYPE_CHECKING:
     from aphiria_deploy.capacity import Outlook

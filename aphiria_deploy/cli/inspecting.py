@@ -7,21 +7,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.drift import Departure, drift
+from aphiria_deploy.engine import marker
+from aphiria_deploy.engine.drift import Departure, drift
+from aphiria_deploy.engine.jobs import is_job
+from aphiria_deploy.engine.plan import Live
+from aphiria_deploy.engine.releases import ENVIRONMENT, Release, Result
+from aphiria_deploy.engine.state import Header, Remembered, State, read_summary
+from aphiria_deploy.engine.survey import Sought, secret_refs, survey
+from aphiria_deploy.engine.wanted import needed_identities, wanted
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.fields import at, moment, number
-from aphiria_deploy.jobs import is_job
 from aphiria_deploy.kube import Client, Deadline, Kind, both
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.plan import Live
 from aphiria_deploy.readiness import judge
-from aphiria_deploy.releases import ENVIRONMENT, Release, Result
 from aphiria_deploy.secrets import recorded_secrets
-from aphiria_deploy.state import Header, Remembered, State, read_summary
-from aphiria_deploy.survey import Sought, secret_refs, survey
-from aphiria_deploy.wanted import needed_identities, wanted
 
 SECONDS = 60.0
 _POD = Kind("v1", "Pod")

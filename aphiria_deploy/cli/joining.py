@@ -13,7 +13,7 @@ from aphiria_deploy.cli import bundling, deploying, showing
 from aphiria_deploy.cli.connecting import Where, connect
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
 from aphiria_deploy.cluster_access import access_of
-from aphiria_deploy.deploying import NotApprovedError, Report
+from aphiria_deploy.engine.deploying import NotApprovedError, Report
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.gateway_address import wait_for_address
 from aphiria_deploy.joining import How, Joined, Parts

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from aphiria_deploy import deploying
+from aphiria_deploy.engine import deploying
+from aphiria_deploy.engine.plan import Action, Plan, Step, counts
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.plan import Action, Plan, Step, counts
 
 if TYPE_CHECKING:
-    from aphiria_deploy import destroying
     from aphiria_deploy.capacity import Outlook
     from aphiria_deploy.diagnosis import Diagnosis
+    from aphiria_deploy.engine import destroying
 
 _SIGNS = {Action.CREATE: "+", Action.UPDATE: "~", Action.REPLACE: "±", Action.NOTHING: " "}
 _SHOWN = 160

@@ -7,20 +7,21 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from aphiria_deploy import access, deploying, destroying
+from aphiria_deploy import access
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.cli import bundling, showing
 from aphiria_deploy.cli.acting import acting_for
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.foresight import Foresight
 from aphiria_deploy.cli.terminal import Shown, is_watched, progress
+from aphiria_deploy.engine import deploying, destroying
+from aphiria_deploy.engine.plan import Plan
+from aphiria_deploy.engine.rolling_back import roll_back as go_back
+from aphiria_deploy.engine.state import State
+from aphiria_deploy.engine.verifying import verifier
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
-from aphiria_deploy.plan import Plan
 from aphiria_deploy.registry import inspect
-from aphiria_deploy.rolling_back import roll_back as go_back
-from aphiria_deploy.state import State
-from aphiria_deploy.verifying import verifier
 
 _READ_SECONDS = 30.0
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from aphiria_deploy.bundle import Bundle
+from aphiria_deploy.engine.waves import dependencies
 from aphiria_deploy.objects import GroupKind, ObjectKey
 from aphiria_deploy.preflight import context_of
-from aphiria_deploy.waves import dependencies
 from constructs_lib.checks import Source, routing
 from constructs_lib.checks.manifests import GATEWAY_GROUP, Manifests, Object, Pod, mapping, sequence, string, whole
 from constructs_lib.checks.mentions import Mention, mentions

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.bundle import Generated, SecretSpec
-from aphiria_deploy.deploying import kept_secrets
+from aphiria_deploy.engine.deploying import kept_secrets
+from aphiria_deploy.engine.plan import PlanError
 from aphiria_deploy.errors import CombinedError
-from aphiria_deploy.plan import PlanError
 from aphiria_deploy.secrets import VERSION
 
 

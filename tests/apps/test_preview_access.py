@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.access import objects as account
+from aphiria_deploy.engine.releases import ENVIRONMENT, SITE
 from aphiria_deploy.kube import Kind
 from aphiria_deploy.kube.mapping import KNOWN
-from aphiria_deploy.releases import ENVIRONMENT, SITE
 from tests.apps.made import bundle, objects
 from tests.objects import one
 

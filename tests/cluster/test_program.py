@@ -17,7 +17,7 @@ from pulumi_kubernetes.core.v1 import ConfigMapInitArgs, NamespaceInitArgs
 from pulumi_kubernetes.helm.v3 import ReleaseArgs
 from pulumi_kubernetes.yaml.v2 import ConfigFileArgs
 
-from aphiria_deploy import marker
+from aphiria_deploy.engine import marker
 from aphiria_deploy.settle import OUTPUTS, settle_inputs
 from cluster import releases, state
 from tests.cluster.stacks import (

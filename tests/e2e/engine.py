@@ -11,19 +11,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aphiria_deploy import destroying, marker
-from aphiria_deploy.applyset import PART_OF
 from aphiria_deploy.bundle import Bundle
-from aphiria_deploy.deploying import Report, Request, deploy
+from aphiria_deploy.engine import destroying, marker
+from aphiria_deploy.engine.applyset import PART_OF
+from aphiria_deploy.engine.deploying import Report, Request, deploy
+from aphiria_deploy.engine.plan import Step
+from aphiria_deploy.engine.rolling_back import roll_back
+from aphiria_deploy.engine.state import Remembered, State
 from aphiria_deploy.errors import NotFoundError
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Kind, Ref, Tried, load
 from aphiria_deploy.masked import SecretValue
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.plan import Step
 from aphiria_deploy.progress import Silent
-from aphiria_deploy.rolling_back import roll_back
 from aphiria_deploy.secrets import SecretInputs
-from aphiria_deploy.state import Remembered, State
 from apps import site
 from tests.crds import load_crds
 from tests.e2e.control_plane import ControlPlane

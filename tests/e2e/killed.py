@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from aphiria_deploy import deploying, destroying, lease
+from aphiria_deploy.engine import deploying, destroying, lease
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.kube import Cancellation, Client, Tried, load
 from aphiria_deploy.masked import SecretValue

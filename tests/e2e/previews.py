@@ -12,14 +12,14 @@ from pathlib import Path
 
 from aphiria_deploy import access
 from aphiria_deploy.access import preview_access
-from aphiria_deploy.applyset import Parent, as_member
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.deploying import Report
+from aphiria_deploy.engine.applyset import Parent, as_member
+from aphiria_deploy.engine.deploying import Report
+from aphiria_deploy.engine.releases import ENVIRONMENT, SITE, Release, Result, record
+from aphiria_deploy.engine.wanted import wanted
 from aphiria_deploy.errors import ForbiddenError
 from aphiria_deploy.kube import Client, Deadline, Kind, Manners, Ref
 from aphiria_deploy.kube.credentials import Fixed, bearer
-from aphiria_deploy.releases import ENVIRONMENT, SITE, Release, Result, record
-from aphiria_deploy.wanted import wanted
 from apps import site
 from tests.e2e.control_plane import ControlPlane, eventually
 from tests.e2e.controllers import Controllers

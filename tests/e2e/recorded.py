@@ -14,15 +14,15 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
-from aphiria_deploy import releases
-from aphiria_deploy.applyset import Parent
 from aphiria_deploy.bundle import Manifest
-from aphiria_deploy.jobs import done_once
-from aphiria_deploy.marker import NAMESPACE
-from aphiria_deploy.releases import Release, Result
+from aphiria_deploy.engine import releases
+from aphiria_deploy.engine.applyset import Parent
+from aphiria_deploy.engine.jobs import done_once
+from aphiria_deploy.engine.marker import NAMESPACE
+from aphiria_deploy.engine.releases import Release, Result
+from aphiria_deploy.engine.state import parent_manifest, parent_name
+from aphiria_deploy.engine.wanted import wanted
 from aphiria_deploy.secrets import make_secrets
-from aphiria_deploy.state import parent_manifest, parent_name
-from aphiria_deploy.wanted import wanted
 from tests.e2e.engine import inputs
 from tests.e2e.small import Small
 

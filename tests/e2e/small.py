@@ -22,8 +22,8 @@ from aphiria_deploy.bundle import (
     ScramVerifier,
     SecretSpec,
 )
-from aphiria_deploy.jobs import CLASS, INPUT, RUNS_AGAIN_WITH
-from aphiria_deploy.waves import DEPENDS_ON
+from aphiria_deploy.engine.jobs import CLASS, INPUT, RUNS_AGAIN_WITH
+from aphiria_deploy.engine.waves import DEPENDS_ON
 
 SITE = "aphiria.com"
 SHARED = "default"

@@ -15,11 +15,11 @@ import pytest
 from aphiria_deploy.backup_listing import Backup, Kept, Listing, NoBackupError
 from aphiria_deploy.backups import BackupError, Backups, Request
 from aphiria_deploy.bundle import BackupJobs, Bundle, Rehearsal
+from aphiria_deploy.engine.lease import Holder, LockedError, held
+from aphiria_deploy.engine.marker import STACK, WrongClusterError
+from aphiria_deploy.engine.waiting import NotReadyError
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Ref
-from aphiria_deploy.lease import Holder, LockedError, held
-from aphiria_deploy.marker import STACK, WrongClusterError
-from aphiria_deploy.waiting import NotReadyError
 from constructs_lib import backup_jobs
 from tests.constructs_lib import test_backup as constructs
 from tests.e2e.command import Commands

@@ -13,11 +13,11 @@ import jsonschema
 import msgspec
 import pytest
 
-from aphiria_deploy import marker
 from aphiria_deploy.bundle import Bundle, Contract, Environment, EnvironmentKind, ManifestFile
+from aphiria_deploy.engine import marker
+from aphiria_deploy.engine.lease import Holder, held
+from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.kube import Cancellation, Kind, Ref
-from aphiria_deploy.lease import Holder, held
-from aphiria_deploy.releases import Result
 from apps import site
 from tests.aphiria_deploy.cli.schemas import DEPLOY, UNBEGUN
 from tests.e2e.command import Commands, wait_for_line

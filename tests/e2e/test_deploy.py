@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
+from aphiria_deploy.engine.plan import Action
+from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.kube import Deadline, Kind, Ref
-from aphiria_deploy.plan import Action
-from aphiria_deploy.releases import Result
 from tests.e2e.engine import Cluster, Heard, inputs, preview, steps
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy.deploying import Report
 from aphiria_deploy.diagnosis import Diagnosis
+from aphiria_deploy.engine.deploying import Report
+from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.kube import Kind, Ref, Watched
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.releases import Result
 from tests.e2e.engine import Cluster, Heard, inputs, soon
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from aphiria_deploy.engine.lease import LockedError
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.kube import Client, Manners, load
-from aphiria_deploy.lease import LockedError
 from aphiria_deploy.objects import ObjectKey
 from tests.e2e.engine import Cluster, steps
 from tests.e2e.small import Small

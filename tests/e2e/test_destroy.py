@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy.destroying import DestroyError, Receipt
+from aphiria_deploy.engine.destroying import DestroyError, Receipt
+from aphiria_deploy.engine.lease import LockedError
+from aphiria_deploy.engine.marker import NAMESPACE, WrongClusterError
+from aphiria_deploy.engine.releases import Result
+from aphiria_deploy.engine.waiting import NotReadyError
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Kind, Ref
-from aphiria_deploy.lease import LockedError
-from aphiria_deploy.marker import NAMESPACE, WrongClusterError
-from aphiria_deploy.releases import Result
-from aphiria_deploy.waiting import NotReadyError
 from tests.e2e.engine import Cluster, mark, preview, soon
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.bundle import Bundle, Manifest
-from aphiria_deploy.drift import Departure, drift
+from aphiria_deploy.engine.drift import Departure, drift
 from aphiria_deploy.kube import FIELD_MANAGER, Client, Deadline, Kind, Ref
 from aphiria_deploy.objects import ObjectKey
 from apps import site

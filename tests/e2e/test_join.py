@@ -17,16 +17,17 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy import marker, prerequisites
+from aphiria_deploy import prerequisites
 from aphiria_deploy.cli.connecting import Where
 from aphiria_deploy.cli.joining import prepare_local
 from aphiria_deploy.cluster_access import access_of
-from aphiria_deploy.deploying import Report
+from aphiria_deploy.engine import marker
+from aphiria_deploy.engine.deploying import Report
+from aphiria_deploy.engine.marking import mark
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.gateway_address import wait_for_address
 from aphiria_deploy.joining import AddressChangesError, How, Joined, Parts, join, preview
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
-from aphiria_deploy.marking import mark
 from aphiria_deploy.prerequisites import MissingPrerequisitesError, missing
 from aphiria_deploy.resolving import authoritative
 from aphiria_deploy.stacks import StackFailedError

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.releases import Result
 from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster
 from tests.e2e.killed import LEASE_SECONDS, Doomed, Runs

@@ -13,14 +13,14 @@ from typing import Any, Self
 
 import pytest
 
-from aphiria_deploy import lease
-from aphiria_deploy.deploying import Report
+from aphiria_deploy.engine import lease
+from aphiria_deploy.engine.deploying import Report
+from aphiria_deploy.engine.lease import SECONDS, LeaseLostError, LockedError
+from aphiria_deploy.engine.marker import NAMESPACE
+from aphiria_deploy.engine.plan import Action
+from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError
 from aphiria_deploy.kube import Cancellation, Client, Kind, Ref, load
-from aphiria_deploy.lease import SECONDS, LeaseLostError, LockedError
-from aphiria_deploy.marker import NAMESPACE
-from aphiria_deploy.plan import Action
-from aphiria_deploy.releases import Result
 from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster, Heard, Requests, soon
 from tests.e2e.pod_status import Behaviour

@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from aphiria_deploy.applyset import GROUP_KINDS, PART_OF
-from aphiria_deploy.deploying import Report
+from aphiria_deploy.engine.applyset import GROUP_KINDS, PART_OF
+from aphiria_deploy.engine.deploying import Report
+from aphiria_deploy.engine.marker import NAMESPACE
+from aphiria_deploy.engine.plan import Action, PlanError
+from aphiria_deploy.engine.releases import ENVIRONMENT, SITE, Result
+from aphiria_deploy.engine.state import parent_name
 from aphiria_deploy.errors import CombinedError
 from aphiria_deploy.kube import FIELD_MANAGER, Ref
-from aphiria_deploy.marker import NAMESPACE
-from aphiria_deploy.plan import Action, PlanError
 from aphiria_deploy.readiness import judge
-from aphiria_deploy.releases import ENVIRONMENT, SITE, Result
-from aphiria_deploy.state import parent_name
 from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster, soon, steps
 from tests.e2e.small import Small

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.access import TEMPLATE, NotSetUp, destruction_jobs, preview_access, revoke
-from aphiria_deploy.destroying import Request as Destroy
-from aphiria_deploy.destroying import destroy
+from aphiria_deploy.engine.destroying import Request as Destroy
+from aphiria_deploy.engine.destroying import destroy
+from aphiria_deploy.engine.rolling_back import roll_back
 from aphiria_deploy.errors import (
     AphiriaDeployError,
     CredentialError,
@@ -21,7 +22,6 @@ from aphiria_deploy.errors import (
 )
 from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Kind, Ref, Watched, concurrently, watch
 from aphiria_deploy.kube.credentials import Impersonating
-from aphiria_deploy.rolling_back import roll_back
 from tests.e2e import attempts_beside, attempts_of_issuers, attempts_of_previews
 from tests.e2e.attempts import KINDS, REPORTED, Attempt, Stops, edited
 from tests.e2e.control_plane import ASSETS, eventually, missing_binaries

@@ -12,17 +12,17 @@ from typing import Any
 import msgspec
 import pytest
 
-from aphiria_deploy import releases
+from aphiria_deploy.engine import releases
+from aphiria_deploy.engine.marker import NAMESPACE
+from aphiria_deploy.engine.plan import Action
+from aphiria_deploy.engine.releases import KEPT, ReleaseError, Result
+from aphiria_deploy.engine.rolling_back import roll_back
+from aphiria_deploy.engine.state import State
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.kube import Cancellation, Ref
-from aphiria_deploy.marker import NAMESPACE
 from aphiria_deploy.objects import ObjectKey
-from aphiria_deploy.plan import Action
 from aphiria_deploy.readiness import judge
-from aphiria_deploy.releases import KEPT, ReleaseError, Result
-from aphiria_deploy.rolling_back import roll_back
 from aphiria_deploy.secrets import make_secrets
-from aphiria_deploy.state import State
 from tests.e2e import recorded
 from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Cluster, Heard, inputs, soon, steps
