@@ -107,10 +107,14 @@ class _Bench:
         _show("no-op", self._no_op(mine))
         with Witness(self._cluster.client, mine[peers[0].name]) as witness:
             apart = Kubectl(self._cluster.plane.kubeconfig, self._folder, job_by_job=True)
-            _show("first deploy", self._firsts([self._ours, apart, *others], witness))
+            _show("first deploy", self._firsts([self._ours, apart, *self._with_hooks(), *others], witness))
             _show("one image changed", self._images(peers, mine, witness))
         requests.main(self._cluster, preview(next(self._numbers)))
         listing.main(self._cluster.client, self._ours)
+
+    def _with_hooks(self) -> list[Peer]:
+        helm = find_helm()
+        return [Helm(helm, self._cluster.plane.kubeconfig, self._folder, hooks=True)] if helm else []
 
     def _prepared(self, bundle: Bundle) -> Bundle:
         """The namespace and the Secrets, which are there before anything is measured: all peers have the same."""

@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 
 from aphiria_deploy.bundle import Bundle, Manifest
+from aphiria_deploy.engine.waves import waves
 from aphiria_deploy.files import to_yaml, write
 
 ROOT = Path(__file__).parent.parent
@@ -85,6 +86,8 @@ class Ours:
         self._outputs.touch(mode=0o600)
         self._outputs.write_text(json.dumps(outputs), encoding="utf-8")
         self._environment = os.environ | {"XDG_CACHE_HOME": str(folder / "cache")}
+        # As it is installed: compiled. The first of each command, which is not measured, compiles it here.
+        self._environment.pop("PYTHONDONTWRITEBYTECODE", None)
 
     def command(self, bundle: Bundle, *more: str) -> list[str]:
         """The whole command."""
@@ -177,13 +180,21 @@ def _jobs(bundle: Bundle) -> list[Manifest]:
 
 
 class Helm:
-    """``helm upgrade --install --wait`` of the same objects as a chart."""
+    """``helm upgrade --install --wait`` of the same objects as a chart.
 
-    name = "helm"
+    Args:
+        helm: The program.
+        kubeconfig: The cluster.
+        folder: Where its charts are.
+        hooks: Whether the Jobs, and what comes before them, are hooks, as charts say that something is to be done
+            first: without, the migration and what serves start beside the Job that makes their database.
+    """
 
-    def __init__(self, helm: Path, kubeconfig: Path, folder: Path) -> None:
+    def __init__(self, helm: Path, kubeconfig: Path, folder: Path, *, hooks: bool = False) -> None:
+        self.name = "helm, Jobs as hooks" if hooks else "helm"
+        self._hooks = hooks
         self._helm = [str(helm), f"--kubeconfig={kubeconfig}"]
-        self._folder = folder / "helm"
+        self._folder = folder / self.name.replace(",", "").replace(" ", "-")
         self._environment = os.environ | {f"HELM_{name}_HOME": str(folder / "helm-home") for name in _HELM_FOLDERS}
 
     @property
@@ -199,7 +210,8 @@ class Helm:
         head = {"apiVersion": "v2", "name": bundle.environment.name, "version": "0.1.0"}
         (chart / "Chart.yaml").write_text(json.dumps(head), encoding="utf-8")
         # The release lives in the namespace, which is there before it, and so is none of its objects.
-        objects = [item for item in bundle.manifests if item["kind"] != "Namespace"]
+        manifests = _with_hooks(bundle) if self._hooks else bundle.manifests
+        objects = [item for item in manifests if item["kind"] != "Namespace"]
         text = to_yaml(objects).replace("{{", '{{ "{{" }}')
         (chart / "templates" / "objects.yaml").write_text(text, encoding="utf-8")
 
@@ -209,6 +221,23 @@ class Helm:
         command = [*self._helm, "upgrade", "--install", environment.name, str(self._folder / environment.name)]
         wait = ["--wait", "--wait-for-jobs", _WAIT]
         return run([*command, f"--namespace={environment.namespace}", *wait], self._environment)
+
+
+def _with_hooks(bundle: Bundle) -> list[Manifest]:
+    """A bundle's objects, those of each wave up to the last Job as hooks of that weight."""
+    ordered = waves(bundle.files)
+    last = max(number for number, wave in enumerate(ordered) if any(item["kind"] == "Job" for item in wave.manifests))
+    return [
+        _as_hook(item, number) if number <= last else item
+        for number, wave in enumerate(ordered)
+        for item in wave.manifests
+    ]
+
+
+def _as_hook(item: Manifest, weight: int) -> Manifest:
+    metadata = item["metadata"]
+    hook = {"helm.sh/hook": "pre-install,pre-upgrade", "helm.sh/hook-weight": str(weight)}
+    return item | {"metadata": metadata | {"annotations": {**metadata.get("annotations", {}), **hook}}}
 
 
 _HELM_FOLDERS = ("CACHE", "CONFIG", "DATA")

@@ -291,6 +291,7 @@ class _Deploy:
         if self._request.verify:
             with self._phases.phase("verify"):
                 self._request.verify(self._client, self._bundle, self._deadline, self._progress)
+        executor.complete()
 
     def _release(self, planned: _Planned) -> Release:
         from importlib.metadata import version

@@ -34,7 +34,7 @@ class Executor:
         secrets: Values that no log or message may show.
 
     Attributes:
-        jobs_done: What is to be recorded of the Jobs of class ``once`` that are complete.
+        jobs_done: What is to be recorded of the Jobs of class ``once`` that have done their work.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Executor:
         self._waiter = Waiter(client, progress, deadline, secrets)
         self._uids: dict[ObjectKey, str] = {}
         self._jobs: list[Manifest] = []
+        self._ran: list[Manifest] = []
         self.jobs_done: set[str] = set()
 
     def apply(self, plan: Plan, phases: Phases) -> None:
@@ -66,6 +67,14 @@ class Executor:
                 continue
             with phases.phase(wave.name):
                 self._apply(wave)
+
+    def complete(self) -> None:
+        """Waits until their controller says of the Jobs that they are complete.
+
+        Raises:
+            NotReadyError: It says something else of one.
+        """
+        self._waiter.until_complete(self._ran)
 
     def prune(self, plan: Plan) -> None:
         """Deletes what is no longer wanted, the last applied first, and waits until it is gone."""
@@ -99,7 +108,7 @@ class Executor:
             if item and step.key in self._uids
         }
         awaited = [item for step, item in zip(wave.steps, applied, strict=True) if step.awaited and item]
-        self._waiter.until_ready(awaited, since)
+        self._ran += filter(is_job, self._waiter.until_ready(awaited, since))
         self.jobs_done |= {step.done_once for step in wave.steps if step.done_once}
 
     def _one(self, step: Step) -> Manifest | None:

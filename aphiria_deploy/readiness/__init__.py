@@ -18,9 +18,10 @@ from aphiria_deploy.fields import (
     text,
 )
 from aphiria_deploy.readiness import certificates, core, jobs, routing, workloads
+from aphiria_deploy.readiness.jobs import has_done_its_work
 from aphiria_deploy.readiness.verdict import Readiness, failed, ready, waiting
 
-__all__ = ["Readiness", "judge"]
+__all__ = ["Readiness", "has_done_its_work", "judge"]
 
 _CLAIM = ("", "PersistentVolumeClaim")
 

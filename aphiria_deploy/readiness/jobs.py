@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from aphiria_deploy.fields import Object, at, conditions, number, text
 from aphiria_deploy.readiness.verdict import Readiness, count, failed, ready, waiting
 
@@ -23,6 +25,27 @@ def job(item: Object) -> Readiness:
     if not at(status, "startTime"):
         return waiting("not started yet")
     return waiting(_progress(item))
+
+
+def has_done_its_work(item: Object, pods: Iterable[Object]) -> bool:
+    """Whether a pod of a Job has ended well, where one is all that it asks for.
+
+    Its controller looks at what became of pods once a second, and then says Complete:
+    https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/controller/job/job_controller.go (``syncJobBatchPeriod``).
+
+    Args:
+        item: The Job.
+        pods: The pods that it controls.
+    """
+    if text(at(item, "metadata", "deletionTimestamp")) or any(
+        found.status == "True"
+        for kind, found in conditions(item.get("status")).items()
+        if kind in {"Failed", "FailureTarget"}
+    ):
+        return False
+    spec = item.get("spec")
+    alone = number(at(spec, "completions"), 1) == 1 and number(at(spec, "parallelism"), 1) == 1
+    return alone and any(at(pod, "status", "phase") == "Succeeded" for pod in pods)
 
 
 def cron_job(item: Object) -> Readiness:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aphiria_deploy.readiness import Readiness, judge
+from aphiria_deploy.readiness import Readiness, has_done_its_work, judge
 from tests.aphiria_deploy.cases import cases
 
 Case = dict[str, Any]
@@ -96,3 +96,45 @@ def _break_somewhere(value: Any, data: st.DataObject) -> None:
         else:
             value[key] = data.draw(_JSON)
             return
+
+
+def _job(conditions: list[Case] | None = None, **spec: int) -> Case:
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": "migrate", "namespace": "preview-pr-7", "uid": "1", "generation": 1},
+        "spec": spec,
+        "status": {"active": 1, "conditions": conditions or []},
+    }
+
+
+def _pods(*phases: str) -> list[Case]:
+    return [{"kind": "Pod", "metadata": {"name": str(n)}, "status": {"phase": each}} for n, each in enumerate(phases)]
+
+
+@pytest.mark.parametrize("phases", [["Succeeded"], ["Failed", "Succeeded"]])
+def test_a_job_has_done_its_work_when_its_pod_has_ended_well(phases: list[str]) -> None:
+    assert not judge(_job()).done
+    assert has_done_its_work(_job(completions=1, parallelism=1), _pods(*phases))
+
+
+@pytest.mark.parametrize("phases", [[], ["Pending"], ["Running"], ["Failed"], ["Failed", "Running"], ["Unknown"]])
+def test_a_job_of_which_no_pod_has_ended_well_has_its_work_before_it(phases: list[str]) -> None:
+    assert not has_done_its_work(_job(), _pods(*phases))
+
+
+@pytest.mark.parametrize("spec", [{"completions": 2}, {"parallelism": 2}, {"completions": 0}, {"parallelism": 0}])
+def test_one_pod_says_nothing_of_a_job_that_asks_for_another_number(spec: dict[str, int]) -> None:
+    assert not has_done_its_work(_job(**spec), _pods("Succeeded"))
+
+
+@pytest.mark.parametrize("kind", ["Failed", "FailureTarget"])
+def test_a_job_that_its_controller_calls_failed_is_that_whatever_became_of_its_pods(kind: str) -> None:
+    failure = {"type": kind, "status": "True", "reason": "DeadlineExceeded", "message": "it took too long"}
+    assert not has_done_its_work(_job([failure]), _pods("Succeeded"))
+
+
+def test_a_job_that_is_being_deleted_has_not_done_its_work() -> None:
+    job = _job()
+    job["metadata"]["deletionTimestamp"] = "2026-11-23T14:10:00Z"
+    assert not has_done_its_work(job, _pods("Succeeded"))
