@@ -23,7 +23,8 @@ from bench import listing, requests
 from bench.peers import Helm, Kubectl, Ours, Peer, Took, find_helm
 from bench.witness import Witness
 from tests.crds import FOLDER
-from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
+from tests.e2e.assets import ASSETS, missing_binaries
+from tests.e2e.control_plane import ControlPlane
 from tests.e2e.controllers import Controllers
 from tests.e2e.engine import OUTPUTS, Cluster, inputs, prepare, preview
 from tests.e2e.kubelet import Kubelet

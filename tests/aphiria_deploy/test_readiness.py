@@ -98,13 +98,13 @@ def _break_somewhere(value: Any, data: st.DataObject) -> None:
             return
 
 
-def _job(conditions: list[Case] | None = None, **spec: int) -> Case:
+def _job(spec: dict[str, int] | None = None, *conditions: Case) -> Case:
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
         "metadata": {"name": "migrate", "namespace": "preview-pr-7", "uid": "1", "generation": 1},
-        "spec": spec,
-        "status": {"active": 1, "conditions": conditions or []},
+        "spec": spec or {},
+        "status": {"active": 1, "conditions": list(conditions)},
     }
 
 
@@ -115,7 +115,7 @@ def _pods(*phases: str) -> list[Case]:
 @pytest.mark.parametrize("phases", [["Succeeded"], ["Failed", "Succeeded"]])
 def test_a_job_has_done_its_work_when_its_pod_has_ended_well(phases: list[str]) -> None:
     assert not judge(_job()).done
-    assert has_done_its_work(_job(completions=1, parallelism=1), _pods(*phases))
+    assert has_done_its_work(_job({"completions": 1, "parallelism": 1}), _pods(*phases))
 
 
 @pytest.mark.parametrize("phases", [[], ["Pending"], ["Running"], ["Failed"], ["Failed", "Running"], ["Unknown"]])
@@ -125,13 +125,13 @@ def test_a_job_of_which_no_pod_has_ended_well_has_its_work_before_it(phases: lis
 
 @pytest.mark.parametrize("spec", [{"completions": 2}, {"parallelism": 2}, {"completions": 0}, {"parallelism": 0}])
 def test_one_pod_says_nothing_of_a_job_that_asks_for_another_number(spec: dict[str, int]) -> None:
-    assert not has_done_its_work(_job(**spec), _pods("Succeeded"))
+    assert not has_done_its_work(_job(spec), _pods("Succeeded"))
 
 
 @pytest.mark.parametrize("kind", ["Failed", "FailureTarget"])
 def test_a_job_that_its_controller_calls_failed_is_that_whatever_became_of_its_pods(kind: str) -> None:
     failure = {"type": kind, "status": "True", "reason": "DeadlineExceeded", "message": "it took too long"}
-    assert not has_done_its_work(_job([failure]), _pods("Succeeded"))
+    assert not has_done_its_work(_job({}, failure), _pods("Succeeded"))
 
 
 def test_a_job_that_is_being_deleted_has_not_done_its_work() -> None:

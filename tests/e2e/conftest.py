@@ -3,28 +3,26 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from apps import site
-from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
 from tests.e2e.controllers import Controllers
 from tests.e2e.engine import Cluster, prepare
-from tests.e2e.kubelet import Kubelet
+from tests.e2e.plane import Plane
+from tests.e2e.planes import node, plane
 
 
-def _need_binaries() -> None:
-    if missing := missing_binaries():
-        pytest.skip(f"no API server to test against: {', '.join(missing)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
+def _scope(fixture_name: str, config: pytest.Config) -> Literal["session", "module"]:
+    """A cluster of the tests' own is for all of them; one that is given is lent to one module after the other."""
+    return "module" if config.getoption("--kubeconfig") else "session"
 
 
-@pytest.fixture(scope="session")
-def control_plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    _need_binaries()
-    folder: Path = tmp_path_factory.mktemp("control-plane")
-    with ControlPlane(folder) as running:
+@pytest.fixture(scope=_scope)
+def control_plane(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
+    with plane(pytestconfig, tmp_path_factory.mktemp("control-plane")) as running:
         yield running
 
 
@@ -34,8 +32,8 @@ def deadline() -> Deadline:
     return Deadline.after(120, "the test")
 
 
-@pytest.fixture(scope="session")
-def client(control_plane: ControlPlane) -> Iterator[Client]:
+@pytest.fixture(scope=_scope)
+def client(control_plane: Plane) -> Iterator[Client]:
     """The client, as the administrator."""
     with Client.load(control_plane.kubeconfig) as loaded:
         yield loaded
@@ -54,46 +52,42 @@ def namespace(client: Client, deadline: Deadline) -> Iterator[str]:
 
 
 @contextmanager
-def _cluster(tmp_path_factory: pytest.TempPathFactory, stack: str) -> Iterator[Cluster]:
+def _cluster(config: pytest.Config, folders: pytest.TempPathFactory, stack: str) -> Iterator[Cluster]:
     """A cluster as a stack leaves it, with what stands in for its nodes and controllers."""
-    _need_binaries()
-    with (
-        ControlPlane(tmp_path_factory.mktemp(stack)) as plane,
-        Client.load(plane.kubeconfig) as administrator,
-    ):
-        prepare(plane, administrator, stack)
+    with plane(config, folders.mktemp(stack)) as running, Client.load(running.kubeconfig) as administrator:
+        prepare(running, administrator, stack)
         with (
-            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not plane.has_scheduler) as kubelet,
+            node(running, administrator, folders.mktemp("kubelet")) as kubelet,
             Controllers(administrator) as controllers,
         ):
-            yield Cluster(plane, administrator, kubelet, controllers)
+            yield Cluster(running, administrator, kubelet, controllers)
 
 
 @contextmanager
-def with_base(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def with_base(config: pytest.Config, folders: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster in which the base of the site's previews is deployed."""
-    with _cluster(tmp_path_factory, "preview-base") as running:
+    with _cluster(config, folders, "preview-base") as running:
         report = running.deploy(site.bundle("preview-base", {}))
         assert report.result == "deployed", report.error
         yield running
 
 
-@pytest.fixture(scope="session")
-def site_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+@pytest.fixture(scope=_scope)
+def site_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with the base of previews, which many tests share."""
-    with with_base(tmp_path_factory) as running:
+    with with_base(pytestconfig, tmp_path_factory) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def own_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def own_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster with the base of previews, in which nothing is but what a module's tests deploy."""
-    with with_base(tmp_path_factory) as running:
+    with with_base(pytestconfig, tmp_path_factory) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def production_cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def production_cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Production's cluster, in which nothing of the site is yet."""
-    with _cluster(tmp_path_factory, "production") as running:
+    with _cluster(pytestconfig, tmp_path_factory, "production") as running:
         yield running

@@ -1,52 +1,35 @@
-"""A real Kubernetes control plane on loopback, where its binaries are to be had.
-
-They count where envtest looks for them: in ``KUBEBUILDER_ASSETS``, or in ``/usr/local/kubebuilder/bin``.
-"""
+"""A real Kubernetes control plane on loopback, where its binaries are to be had."""
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
 import secrets
-import shutil
 import socket
 import ssl
 import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
-ASSETS = Path(os.environ.get("KUBEBUILDER_ASSETS", "/usr/local/kubebuilder/bin"))
-REQUIRED = ("etcd", "kube-apiserver", "kube-controller-manager")
+from tests.e2e.assets import find
+from tests.e2e.plane import Plane, write_kubeconfig
 
 _LOOPBACK = "127.0.0.1"
 _START_SECONDS = 90
 
 
-def missing_binaries() -> list[str]:
-    """What is not there of what the tests need; etcd may also be the system's."""
-    return [name for name in REQUIRED if _find(name) is None]
-
-
-def _find(name: str) -> str | None:
-    return shutil.which(name, path=str(ASSETS)) or (shutil.which(name) if name == "etcd" else None)
-
-
-class ControlPlane:
+class ControlPlane(Plane):
     """etcd, API server, controller manager, and the scheduler where it is there, in a folder of their own.
 
     There is no kubelet: pods stay pending, unless `tests.e2e.kubelet` stands in.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.kubeconfig = folder / "admin.kubeconfig"
+        super().__init__(folder, _LOOPBACK)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._commands: dict[str, list[str]] = {}
         self._tokens = {name: secrets.token_hex(16) for name in ("admin", "controller-manager", "scheduler")}
@@ -61,9 +44,7 @@ class ControlPlane:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     def stop(self) -> None:
@@ -75,12 +56,10 @@ class ControlPlane:
 
     @property
     def has_scheduler(self) -> bool:
-        """Whether pods are given a node."""
         return "kube-scheduler" in self._processes
 
     @contextlib.contextmanager
     def api_server_down(self) -> Iterator[None]:
-        """While in the block, no API server answers; it has forgotten what it kept in memory when it is back."""
         process = self._processes.pop("kube-apiserver")
         process.kill()
         process.wait()
@@ -91,7 +70,6 @@ class ControlPlane:
             self._wait(*self._ready, self._tokens["admin"])
 
     def compact(self) -> None:
-        """Has etcd forget every revision but the present one."""
         now = self._etcd("kv/range", {"key": "AA==", "limit": 1})["header"]["revision"]
         self._etcd("kv/compaction", {"revision": now, "physical": True})
 
@@ -109,36 +87,6 @@ class ControlPlane:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
-        """Runs kubectl as the administrator."""
-        kubectl = shutil.which("kubectl", path=f"{Path(sys.executable).parent}:{ASSETS}")
-        assert kubectl, "kubectl is a dependency of the development environment"
-        return subprocess.run(
-            [kubectl, f"--kubeconfig={self.kubeconfig}", f"--cache-dir={self.folder / 'cache'}", *arguments],
-            input=stdin,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-
-    def apply(self, *objects: Mapping[str, Any]) -> None:
-        """Applies what a test needs to be there."""
-        done = self.kubectl(
-            "apply",
-            "--server-side",
-            "-f",
-            "-",
-            stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}),
-        )
-        assert done.returncode == 0, done.stderr
-
-    def get(self, kind: str, namespace: str) -> list[dict[str, Any]]:
-        """Lists the objects of a kind."""
-        done = self.kubectl("get", kind, "--namespace", namespace, "--output", "json")
-        assert done.returncode == 0, done.stderr
-        items: list[dict[str, Any]] = json.loads(done.stdout)["items"]
-        return items
 
     def _start(self) -> None:
         client, peer, api, controllers, scheduler = (_free_port() for _ in range(5))
@@ -185,9 +133,10 @@ class ControlPlane:
         authority = certificates / "apiserver.crt"
         self._ready = f"https://{_LOOPBACK}:{api}/readyz", authority
         self._wait(*self._ready, self._tokens["admin"])
-        self._write_kubeconfig(self.kubeconfig, api, authority, self._tokens["admin"])
+        cluster = {"server": f"https://{_LOOPBACK}:{api}", "certificate-authority": str(authority)}
+        write_kubeconfig(self.kubeconfig, cluster, self._tokens["admin"])
         controller_config = self.folder / "controller-manager.kubeconfig"
-        self._write_kubeconfig(controller_config, api, authority, self._tokens["controller-manager"])
+        write_kubeconfig(controller_config, cluster, self._tokens["controller-manager"])
         self._run(
             "kube-controller-manager",
             f"--kubeconfig={controller_config}",
@@ -202,9 +151,9 @@ class ControlPlane:
             f"--root-ca-file={authority}",
             "--node-monitor-grace-period=24h",
         )
-        if _find("kube-scheduler"):
+        if find("kube-scheduler"):
             config = self.folder / "scheduler.kubeconfig"
-            self._write_kubeconfig(config, api, authority, self._tokens["scheduler"])
+            write_kubeconfig(config, cluster, self._tokens["scheduler"])
             self._run(
                 "kube-scheduler",
                 f"--kubeconfig={config}",
@@ -217,7 +166,7 @@ class ControlPlane:
             )
 
     def _run(self, name: str, *arguments: str) -> None:
-        binary = _find(name)
+        binary = find(name)
         assert binary, f"{name} was found a moment ago"
         self._commands[name] = list(arguments)
         with (self.folder / f"{name}.log").open("ab") as log:
@@ -239,20 +188,6 @@ class ControlPlane:
                 problem = error
                 time.sleep(0.1)
         raise TimeoutError(f"{url} did not answer within {_START_SECONDS} s: {problem}")
-
-    @staticmethod
-    def _write_kubeconfig(path: Path, port: int, authority: Path, token: str) -> None:
-        cluster = {"server": f"https://{_LOOPBACK}:{port}", "certificate-authority": str(authority)}
-        config = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": cluster}],
-            "users": [{"name": "test", "user": {"token": token}}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "current-context": "test",
-        }
-        path.touch(mode=0o600)
-        path.write_text(json.dumps(config), encoding="utf-8")
 
 
 def eventually(seconds: float, what: str, condition: Any) -> Any:

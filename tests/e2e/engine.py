@@ -26,9 +26,9 @@ from aphiria_deploy.progress import Silent
 from aphiria_deploy.secrets import SecretInputs
 from apps import site
 from tests.crds import load_crds
-from tests.e2e.control_plane import ControlPlane
 from tests.e2e.controllers import Controllers
 from tests.e2e.kubelet import Kubelet
+from tests.e2e.plane import Plane
 from tests.e2e.pod_status import Behaviour
 
 SHARED_NAMESPACES = ("nginx-gateway", "cert-manager")
@@ -108,7 +108,7 @@ class Requests:
 class Cluster:
     """The cluster, and what stands in for its nodes and controllers."""
 
-    plane: ControlPlane
+    plane: Plane
     client: Client
     kubelet: Kubelet
     controllers: Controllers
@@ -249,7 +249,7 @@ def mark(client: Client, stack: str = "preview-base") -> None:
         client.apply(manifest, deadline, force=True)
 
 
-def prepare(plane: ControlPlane, client: Client, stack: str = "preview-base") -> None:
+def prepare(plane: Plane, client: Client, stack: str = "preview-base") -> None:
     """Puts into a cluster what a stack of the Pulumi program and its Helm releases bring."""
     crds = load_crds()
     plane.apply(*crds)

@@ -37,7 +37,12 @@ Rule = Callable[[Mapping[str, Any], str], Behaviour | None]
 _POD = Kind("v1", "Pod")
 _CLAIM = Kind("v1", "PersistentVolumeClaim")
 _LOOPBACK = "127.0.0.1"
+_LEASE = Kind("coordination.k8s.io/v1", "Lease")
 _FOREVER = 24 * 3600.0
+_BEAT_SECONDS = 10.0
+
+NAME = "stand-in"
+"""The node."""
 
 
 class Kubelet:
@@ -46,7 +51,7 @@ class Kubelet:
     Args:
         client: The cluster.
         folder: Where its server's certificate is kept.
-        name: The node's name.
+        address: Where the API server reaches it.
         schedules: Whether it gives pods their node itself.
         pace: How long things take.
 
@@ -62,7 +67,7 @@ class Kubelet:
         client: Client,
         folder: Path,
         *,
-        name: str = "stand-in",
+        address: str = _LOOPBACK,
         schedules: bool = False,
         pace: Pace | None = None,
     ) -> None:
@@ -71,7 +76,7 @@ class Kubelet:
         self.previous_logs: dict[str, list[str]] = {}
         self.problem: BaseException | None = None
         self._client = client
-        self._name = name
+        self._address = address
         self._schedules = schedules
         self._pace = pace or Pace()
         self._cancellation = Cancellation()
@@ -81,9 +86,10 @@ class Kubelet:
         self._told: dict[str, dict[str, Any]] = {}
         self._due: list[tuple[float, int, str]] = []
         self._numbers = itertools.count()
-        self._server = _log_server(folder, self)
+        self._server = _log_server(folder, self, address)
         self._threads = [
             threading.Thread(target=self._run, name="kubelet", daemon=True),
+            threading.Thread(target=self._beat, name="kubelet's heart", daemon=True),
             threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True),
         ]
 
@@ -124,13 +130,13 @@ class Kubelet:
 
     def _join(self) -> None:
         """Makes the node, and waits until pods may go there."""
-        node = Ref(Kind("v1", "Node"), self._name)
+        node = Ref(Kind("v1", "Node"), NAME)
         room = {"cpu": "64", "memory": "256Gi", "pods": "500", "ephemeral-storage": "500Gi"}
         self._client.apply(
             {
                 "apiVersion": "v1",
                 "kind": "Node",
-                "metadata": {"name": self._name, "labels": {"kubernetes.io/hostname": self._name}},
+                "metadata": {"name": NAME, "labels": {"kubernetes.io/hostname": NAME}},
             },
             self._deadline,
         )
@@ -140,13 +146,32 @@ class Kubelet:
             "capacity": room,
             "allocatable": room,
             "conditions": [ready | {"lastHeartbeatTime": now, "lastTransitionTime": now}],
-            "addresses": [{"type": "InternalIP", "address": _LOOPBACK}, {"type": "Hostname", "address": self._name}],
+            "addresses": [{"type": "InternalIP", "address": self._address}, {"type": "Hostname", "address": NAME}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": self._server.server_port}},
         }
         self._client.patch(node, {"status": status}, self._deadline, subresource="status")
         soon = Deadline.after(60, "the node")
         while self._client.get(node, soon)["spec"].get("taints"):
             soon.sleep(0.1, "the node controller to admit pods")
+
+    def _beat(self) -> None:
+        """Says again and again that the node is alive."""
+        while True:
+            now = datetime.datetime.now(datetime.UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+            lease = {
+                "apiVersion": _LEASE.api_version,
+                "kind": _LEASE.name,
+                "metadata": {"name": NAME, "namespace": "kube-node-lease"},
+                "spec": {"holderIdentity": NAME, "leaseDurationSeconds": 40, "renewTime": now},
+            }
+            try:
+                self._client.apply(lease, self._deadline, force=True)
+                self._deadline.sleep(_BEAT_SECONDS, "the next beat")
+            except CancelledError:
+                return
+            except AphiriaDeployError:
+                # A server that is down for a moment hears the next one.
+                time.sleep(1)
 
     def _run(self) -> None:
         watched = [Watched(_POD), Watched(_CLAIM)]
@@ -173,7 +198,7 @@ class Kubelet:
         elif change is Change.DELETED:
             for known in (self.pods, self._since, self._told):
                 known.pop(uid, None)
-        elif item["spec"].get("nodeName") == self._name:
+        elif item["spec"].get("nodeName") == NAME:
             self._since.setdefault(uid, time.monotonic())
             self.pods[uid] = item
             self._report(uid)
@@ -196,7 +221,7 @@ class Kubelet:
             lambda container, init: self.behaviour(pod, container, init=init),
             self._pace,
         )
-        status["hostIP"] = _LOOPBACK
+        status["hostIP"] = self._address
         if _without_times(status) != _without_times(self._told.get(uid) or {}):
             self._told[uid] = status
             self._patch(pod, status)
@@ -225,7 +250,7 @@ class Kubelet:
 
     def _bind(self, pod: dict[str, Any]) -> None:
         metadata = {key: pod["metadata"][key] for key in ("name", "namespace")}
-        target = {"apiVersion": "v1", "kind": "Node", "name": self._name}
+        target = {"apiVersion": "v1", "kind": "Node", "name": NAME}
         binding = {"apiVersion": "v1", "kind": "Binding", "metadata": metadata, "target": target}
         self._tolerate(lambda: self._client.ask_of(Ref.of(pod), "binding", binding, self._deadline))
 
@@ -335,13 +360,11 @@ class _LogHandler(BaseHTTPRequestHandler):
             self.wfile.flush()
 
 
-def _log_server(folder: Path, kubelet: Kubelet) -> _LogServer:
+def _log_server(folder: Path, kubelet: Kubelet, address: str) -> _LogServer:
     key, certificate = folder / "kubelet.key", folder / "kubelet.crt"
-    request = (
-        f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=kubelet -addext subjectAltName=IP:{_LOOPBACK}"
-    )
+    request = f"openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=kubelet -addext subjectAltName=IP:{address}"
     subprocess.run([*request.split(), "-keyout", key, "-out", certificate], check=True, capture_output=True)
-    server = _LogServer((_LOOPBACK, 0), _LogHandler)
+    server = _LogServer((address, 0), _LogHandler)
     server.kubelet = kubelet
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)

@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+import pytest
+
 from aphiria_deploy import access
 from aphiria_deploy.access import preview_access
 from aphiria_deploy.bundle import Bundle, Manifest
@@ -21,10 +23,10 @@ from aphiria_deploy.errors import ForbiddenError
 from aphiria_deploy.kube import Client, Deadline, Kind, Manners, Ref
 from aphiria_deploy.kube.credentials import Fixed, bearer
 from apps import site
-from tests.e2e.control_plane import ControlPlane, eventually
+from tests.e2e.control_plane import eventually
 from tests.e2e.controllers import Controllers
 from tests.e2e.engine import Cluster, prepare
-from tests.e2e.kubelet import Kubelet
+from tests.e2e.planes import node, plane
 
 STATE, ACCOUNTS, ISSUERS, BESIDE = "aphiria-deploy", "aphiria-deploy-previews", "aphiria-deploy-issuer", "default"
 ISSUER = "preview-issuer"
@@ -161,14 +163,14 @@ def issuer(admin: Client, deadline: Deadline) -> Client:
 
 
 @contextmanager
-def preview_cluster(folder: Path, deadline: Deadline) -> Iterator[PreviewCluster]:
+def preview_cluster(config: pytest.Config, folder: Path, deadline: Deadline) -> Iterator[PreviewCluster]:
     """Starts a preview cluster, whose base an administrator has deployed."""
     with ExitStack() as stack:
-        plane = stack.enter_context(ControlPlane(folder))
-        admin = stack.enter_context(Client.load(plane.kubeconfig))
-        prepare(plane, admin)
-        kubelet = stack.enter_context(Kubelet(admin, folder, schedules=not plane.has_scheduler))
-        cluster = Cluster(plane, admin, kubelet, stack.enter_context(Controllers(admin)))
+        started = stack.enter_context(plane(config, folder))
+        admin = stack.enter_context(Client.load(started.kubeconfig))
+        prepare(started, admin)
+        kubelet = stack.enter_context(node(started, admin, folder))
+        cluster = Cluster(started, admin, kubelet, stack.enter_context(Controllers(admin)))
         base = cluster.deploy(site.bundle("preview-base", {}))
         assert base.result == "deployed", base.error
         admin.apply(secret("nginx-gateway", "tls", key="a2V5"), deadline)
@@ -176,7 +178,7 @@ def preview_cluster(folder: Path, deadline: Deadline) -> Iterator[PreviewCluster
         running = PreviewCluster(
             cluster=cluster,
             admin=admin,
-            prober=stack.enter_context(Client.load(plane.kubeconfig, manners=Manners(patience_seconds=0.1))),
+            prober=stack.enter_context(Client.load(started.kubeconfig, manners=Manners(patience_seconds=0.1))),
             issuer=maker,
             victim=stack.enter_context(account(maker, VICTIM, deadline)),
             attacker=stack.enter_context(account(maker, ATTACKER, deadline)),

@@ -161,7 +161,8 @@ def test_a_rollback_says_it(own_cluster: Cluster, commands: Commands) -> None:
 
 
 def test_no_room_is_said_and_fails_no_plan(own_cluster: Cluster, commands: Commands) -> None:
-    nodes = own_cluster.client.list(Kind("v1", "Node"), soon()).items
+    nodes_of_all = own_cluster.client.list(Kind("v1", "Node"), soon()).items
+    nodes = [node for node in nodes_of_all if not node["spec"].get("unschedulable")]
     for node in nodes:
         own_cluster.client.patch(Ref.of(node), {"spec": {"unschedulable": True}}, soon())
     try:

@@ -16,8 +16,9 @@ from aphiria_deploy.kube import FIELD_MANAGER, Client, Deadline, Kind, Ref
 from aphiria_deploy.objects import ObjectKey
 from apps import site
 from tests.crds import load_crds
-from tests.e2e.control_plane import ControlPlane, eventually
+from tests.e2e.control_plane import eventually
 from tests.e2e.objects import config_map, deployment
+from tests.e2e.plane import Plane
 from tests.objects import one
 
 pytestmark = pytest.mark.xdist_group("control-plane")
@@ -26,7 +27,7 @@ _SHARED = ("default", "nginx-gateway", "cert-manager")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def crds(control_plane: ControlPlane) -> None:
+def crds(control_plane: Plane) -> None:
     """The kinds that the site uses."""
     found = load_crds()
     control_plane.apply(*found)
@@ -62,7 +63,7 @@ def departures(client: Client, manifests: list[Manifest], deadline: Deadline) ->
     return drift(manifests, live(client, manifests, deadline))
 
 
-def edited(control_plane: ControlPlane, *arguments: str) -> None:
+def edited(control_plane: Plane, *arguments: str) -> None:
     done = control_plane.kubectl(*arguments)
     assert done.returncode == 0, done.stderr
 
@@ -83,7 +84,7 @@ def test_what_was_applied_has_not_departed(client: Client, bundle: Bundle, deadl
 
 
 def test_what_is_edited_by_hand_is_found_exactly(
-    client: Client, control_plane: ControlPlane, bundle: Bundle, deadline: Deadline
+    client: Client, control_plane: Plane, bundle: Bundle, deadline: Deadline
 ) -> None:
     namespace = bundle.environment.namespace
     api = one(
@@ -119,7 +120,7 @@ def test_what_is_edited_by_hand_is_found_exactly(
 
 
 def test_setting_it_back_ends_the_drift(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     wanted = deployment(namespace, "web", env=[{"name": "A", "value": "1"}])
     client.apply(wanted, deadline)
@@ -135,7 +136,7 @@ def test_setting_it_back_ends_the_drift(
 
 
 def test_what_is_left_out_because_it_is_nothing_has_not_departed_and_what_was_removed_has(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     wanted = deployment(
         namespace,
@@ -171,7 +172,7 @@ def test_what_is_left_out_because_it_is_nothing_has_not_departed_and_what_was_re
 
 
 def test_who_shares_a_field_with_us_is_not_the_one_who_changed_it(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     wanted = config_map(namespace, "shared", a="1", b="1")
     client.apply(wanted, deadline)

@@ -14,7 +14,8 @@ from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.files import render, write
 from apps import site
 from tests.crds import load_crds
-from tests.e2e.control_plane import ControlPlane, eventually, names
+from tests.e2e.control_plane import eventually, names
+from tests.e2e.plane import Plane
 
 pytestmark = pytest.mark.xdist_group("control-plane")
 
@@ -23,7 +24,7 @@ _SHARED_NAMESPACES = ("default", "nginx-gateway", "cert-manager", "aphiria-deplo
 
 
 @pytest.fixture(scope="module")
-def cluster(control_plane: ControlPlane) -> ControlPlane:
+def cluster(control_plane: Plane) -> Plane:
     """A cluster with the CRDs, and with the namespaces that the Helm releases would bring: restricted, with a quota."""
     crds = load_crds()
     control_plane.apply(*crds)
@@ -43,7 +44,7 @@ _NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(params=site.environments)
-def bundle(request: pytest.FixtureRequest, cluster: ControlPlane) -> Iterator[Bundle]:
+def bundle(request: pytest.FixtureRequest, cluster: Plane) -> Iterator[Bundle]:
     """An environment that nothing of is there yet: each time another preview, since its namespace takes long to go."""
     made = _preview() if request.param.startswith("pr-") else site.bundle(request.param, {})
     yield made
@@ -61,9 +62,7 @@ def _stream(bundle: Bundle) -> str:
     return "".join(render(bundle).values())
 
 
-def test_every_file_applies_in_order_with_strict_validation(
-    cluster: ControlPlane, bundle: Bundle, tmp_path: Path
-) -> None:
+def test_every_file_applies_in_order_with_strict_validation(cluster: Plane, bundle: Bundle, tmp_path: Path) -> None:
     write([bundle], tmp_path)
     done = cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", str(tmp_path / bundle.environment.name))
     assert done.returncode == 0, done.stderr
@@ -71,7 +70,7 @@ def test_every_file_applies_in_order_with_strict_validation(
     assert done.stdout.count("serverside-applied") == len(bundle.manifests)
 
 
-def test_a_second_apply_changes_nothing(cluster: ControlPlane, bundle: Bundle) -> None:
+def test_a_second_apply_changes_nothing(cluster: Plane, bundle: Bundle) -> None:
     stream = _stream(bundle)
     first = cluster.kubectl("apply", "--server-side", "--validate=strict", "-o", "json", "-f", "-", stdin=stream)
     assert first.returncode == 0, first.stderr
@@ -79,7 +78,7 @@ def test_a_second_apply_changes_nothing(cluster: ControlPlane, bundle: Bundle) -
     assert diff.returncode == 0, diff.stdout
 
 
-def test_the_pods_of_every_workload_are_admitted(cluster: ControlPlane, bundle: Bundle) -> None:
+def test_the_pods_of_every_workload_are_admitted(cluster: Plane, bundle: Bundle) -> None:
     done = cluster.kubectl("apply", "--server-side", "--validate=strict", "-f", "-", stdin=_stream(bundle))
     assert done.returncode == 0, done.stderr
     workloads = [item for item in bundle.manifests if item["kind"] in {"Deployment", "Job"}]
@@ -93,7 +92,7 @@ def test_the_pods_of_every_workload_are_admitted(cluster: ControlPlane, bundle: 
         assert not refused, [event["message"] for event in refused]
 
 
-def test_a_preview_cannot_use_more_than_its_quota(cluster: ControlPlane) -> None:
+def test_a_preview_cannot_use_more_than_its_quota(cluster: Plane) -> None:
     preview = _preview()
     done = cluster.kubectl("apply", "--server-side", "-f", "-", stdin=_stream(preview))
     assert done.returncode == 0, done.stderr
@@ -110,7 +109,7 @@ def test_a_preview_cannot_use_more_than_its_quota(cluster: ControlPlane) -> None
     assert "exceeded quota: preview-quota" in refused.stderr
 
 
-def test_a_preview_admits_no_pod_that_is_not_restricted(cluster: ControlPlane) -> None:
+def test_a_preview_admits_no_pod_that_is_not_restricted(cluster: Plane) -> None:
     preview = _preview()
     done = cluster.kubectl("apply", "--server-side", "-f", "-", stdin=_stream(preview))
     assert done.returncode == 0, done.stderr
@@ -134,7 +133,7 @@ def _json(manifest: dict[str, Any]) -> str:
     return json.dumps(manifest)
 
 
-def _pods(cluster: ControlPlane, namespace: str, app: str, instance: str) -> set[str]:
+def _pods(cluster: Plane, namespace: str, app: str, instance: str) -> set[str]:
     return names(
         pod
         for pod in cluster.get("pods", namespace)

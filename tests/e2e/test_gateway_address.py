@@ -13,7 +13,7 @@ from aphiria_deploy.errors import CancelledError, DeadlineExceededError
 from aphiria_deploy.gateway_address import GATEWAY, wait_for_address
 from aphiria_deploy.kube import Cancellation, Client, Deadline, Ref
 from tests.crds import load_crds
-from tests.e2e.control_plane import ControlPlane
+from tests.e2e.plane import Plane
 
 pytestmark = pytest.mark.xdist_group("gateways")
 
@@ -22,7 +22,7 @@ ADDRESS = "203.0.113.7"
 
 
 @pytest.fixture(scope="module")
-def gateways(control_plane: ControlPlane) -> None:
+def gateways(control_plane: Plane) -> None:
     name = "gateways.gateway.networking.k8s.io"
     control_plane.apply(*(crd for crd in load_crds() if crd["metadata"]["name"] == name))
     control_plane.kubectl("wait", "--for=condition=Established", f"crd/{name}", "--timeout=30s")

@@ -37,10 +37,10 @@ from apps import site
 from cluster import releases
 from tests.aphiria_deploy.name_server import name_server, records
 from tests.aphiria_deploy.stacks.stand_in import ROOT, Pulumi
-from tests.e2e.control_plane import ASSETS, ControlPlane, missing_binaries
 from tests.e2e.controllers import Controllers
 from tests.e2e.engine import Cluster, Heard, prepare
-from tests.e2e.kubelet import Kubelet
+from tests.e2e.plane import Plane
+from tests.e2e.planes import node, plane
 
 pytestmark = pytest.mark.xdist_group("join")
 
@@ -50,28 +50,26 @@ FIRST, SECOND = "203.0.113.7", "203.0.113.8"
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+def bare(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plane]:
     """A cluster on which there is nothing: tests that want one come before those that prepare it."""
-    if lacking := missing_binaries():
-        pytest.skip(f"no API server to test against: {', '.join(lacking)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
-    with ControlPlane(tmp_path_factory.mktemp("join")) as plane:
-        yield plane
+    with plane(pytestconfig, tmp_path_factory.mktemp("join")) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
-def fresh(bare: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def fresh(bare: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A cluster as the Pulumi program leaves it: nothing of the site is there."""
     with Client.load(bare.kubeconfig) as administrator:
         prepare(bare, administrator)
         with (
-            Kubelet(administrator, tmp_path_factory.mktemp("kubelet"), schedules=not bare.has_scheduler) as kubelet,
+            node(bare, administrator, tmp_path_factory.mktemp("kubelet")) as kubelet,
             Controllers(administrator) as controllers,
         ):
             yield Cluster(bare, administrator, kubelet, controllers)
 
 
 @pytest.fixture
-def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare: ControlPlane) -> Pulumi:
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bare: Plane) -> Pulumi:
     installed = Pulumi.install(tmp_path / "pulumi")
     for name, value in {**installed.environment, "STAND_IN_KUBECONFIG": str(bare.kubeconfig)}.items():
         monkeypatch.setenv(name, value)
@@ -143,7 +141,7 @@ def changes(joined: Joined) -> list[tuple[str, bool]]:
 
 
 def test_a_local_cluster_that_lacks_everything_is_told_what_brings_it(
-    bare: ControlPlane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    bare: Plane, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     where = Where(bare.kubeconfig, "", None)
     with pytest.raises(MissingPrerequisitesError) as caught:
@@ -161,7 +159,7 @@ def test_a_local_cluster_that_lacks_everything_is_told_what_brings_it(
         prepare_local(where, skip_cluster=False)
 
 
-def test_what_a_local_cluster_lacks_is_brought_by_its_stack(bare: ControlPlane, stand_in: Pulumi) -> None:
+def test_what_a_local_cluster_lacks_is_brought_by_its_stack(bare: Plane, stand_in: Pulumi) -> None:
     prepare_local(Where(bare.kubeconfig, "test", None), skip_cluster=False)
     resources = stand_in.state("local")["resources"]
     # To the very cluster that was looked at, and no other.

@@ -26,8 +26,8 @@ from aphiria_deploy.kube import (
     load,
     watch,
 )
-from tests.e2e.control_plane import ControlPlane
 from tests.e2e.objects import CONFIG_MAP, config_map
+from tests.e2e.plane import Plane
 from tests.faults.proxy import FaultProxy
 from tests.faults.schedule import How, nothing, seeded
 
@@ -167,7 +167,7 @@ class _Follower:
 
 
 @pytest.mark.parametrize("group", range(_GROUPS))
-def test_every_run_ends_as_was_wanted(control_plane: ControlPlane, namespace: str, tmp_path: Path, group: int) -> None:
+def test_every_run_ends_as_was_wanted(control_plane: Plane, namespace: str, tmp_path: Path, group: int) -> None:
     injected: Counter[How] = Counter()
     for seed in range(group, RUNS, _GROUPS):
         rate = (0.1, 0.3, 0.5)[seed % 3]

@@ -35,8 +35,9 @@ from aphiria_deploy.kube import (
 )
 from aphiria_deploy.kube.mapping import KNOWN, Resource
 from tests.crds import load_crds
-from tests.e2e.control_plane import ControlPlane, eventually
+from tests.e2e.control_plane import eventually
 from tests.e2e.objects import CONFIG_MAP, DEPLOYMENT, config_map, deployment
+from tests.e2e.plane import Plane
 
 pytestmark = pytest.mark.xdist_group("control-plane")
 
@@ -286,7 +287,7 @@ def test_events_are_of_this_object_and_not_of_another_of_its_name(
 
 
 def test_a_token_of_an_account_lets_in_and_no_further(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline, tmp_path: Path
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline, tmp_path: Path
 ) -> None:
     account = Ref(Kind("v1", "ServiceAccount"), "robot", namespace)
     metadata = {"name": account.name, "namespace": namespace}
@@ -309,7 +310,7 @@ def test_a_token_of_an_account_lets_in_and_no_further(
     assert "hush-hush" not in str(refused.value)
 
 
-def test_somebody_else_may_be_acted_as(control_plane: ControlPlane, deadline: Deadline, tmp_path: Path) -> None:
+def test_somebody_else_may_be_acted_as(control_plane: Plane, deadline: Deadline, tmp_path: Path) -> None:
     config = yaml.safe_load(control_plane.kubeconfig.read_text(encoding="utf-8"))
     config["users"][0]["user"]["as"] = "jane"
     path = tmp_path / "config"
@@ -319,7 +320,7 @@ def test_somebody_else_may_be_acted_as(control_plane: ControlPlane, deadline: De
 
 
 def test_a_certificate_of_another_authority_is_not_trusted(
-    control_plane: ControlPlane, deadline: Deadline, tmp_path: Path
+    control_plane: Plane, deadline: Deadline, tmp_path: Path
 ) -> None:
     request = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=other"
     keys = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")]
@@ -345,9 +346,7 @@ def test_a_certificate_of_another_authority_is_not_trusted(
         assert client.probe(deadline)
 
 
-def test_a_client_certificate_is_shown_to_the_server(
-    control_plane: ControlPlane, deadline: Deadline, tmp_path: Path
-) -> None:
+def test_a_client_certificate_is_shown_to_the_server(control_plane: Plane, deadline: Deadline, tmp_path: Path) -> None:
     # The server asks for none here, so that what is tested is that one can be loaded and does no harm.
     request = "openssl req -x509 -newkey rsa:2048 -nodes -days 1 -subj /CN=me"
     keys = ["-keyout", str(tmp_path / "key"), "-out", str(tmp_path / "crt")]
@@ -363,7 +362,7 @@ def test_a_client_certificate_is_shown_to_the_server(
         assert client.probe(deadline)
 
 
-def test_warnings_of_the_server_are_handed_on(control_plane: ControlPlane, namespace: str, deadline: Deadline) -> None:
+def test_warnings_of_the_server_are_handed_on(control_plane: Plane, namespace: str, deadline: Deadline) -> None:
     warnings: list[tuple[str, str]] = []
     with Client(load(control_plane.kubeconfig), warn=lambda text, what: warnings.append((text, what))) as client:
         label = {"metadata": {"labels": {"pod-security.kubernetes.io/warn": "restricted"}}}
@@ -375,9 +374,7 @@ def test_warnings_of_the_server_are_handed_on(control_plane: ControlPlane, names
     assert what == f"try to apply Deployment {namespace}/web"
 
 
-def test_requests_are_counted_and_connections_few(
-    control_plane: ControlPlane, namespace: str, deadline: Deadline
-) -> None:
+def test_requests_are_counted_and_connections_few(control_plane: Plane, namespace: str, deadline: Deadline) -> None:
     tried: list[Tried] = []
     with Client(load(control_plane.kubeconfig), observe=tried.append) as client:
         made = [config_map(namespace, f"x-{n}") for n in range(40)]

@@ -31,8 +31,8 @@ from aphiria_deploy.kube import (
     load,
     watch,
 )
-from tests.e2e.control_plane import ControlPlane
 from tests.e2e.objects import CONFIG_MAP, POD, config_map
+from tests.e2e.plane import Plane
 from tests.faults.proxy import FaultProxy
 from tests.faults.schedule import Fault, How, Rule, rules
 
@@ -58,7 +58,7 @@ def _until(events: Iterator[Event], change: Change, name: str) -> list[tuple[str
 
 
 @pytest.fixture
-def proxy(control_plane: ControlPlane, tmp_path: Path) -> Iterator[FaultProxy]:
+def proxy(control_plane: Plane, tmp_path: Path) -> Iterator[FaultProxy]:
     with FaultProxy(control_plane.kubeconfig, tmp_path) as running:
         yield running
 
@@ -115,7 +115,7 @@ def test_a_watch_ends_at_its_deadline_and_when_it_is_cancelled(client: Client, n
 
 
 def test_what_may_not_be_watched_is_refused_and_not_tried_again(
-    control_plane: ControlPlane, namespace: str, deadline: Deadline
+    control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     nobody = Client(load(control_plane.kubeconfig))
     nobody.access.credentials.fixed_headers["Impersonate-User"] = "jane"  # type: ignore[attr-defined]
@@ -205,7 +205,7 @@ def test_a_server_that_stays_away_is_given_up(behind: Client, proxy: FaultProxy,
 
 
 def test_a_watch_outlives_the_api_server(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     gone = client.create(config_map(namespace, "gone"), deadline)
     told: list[tuple[str, str]] = []
@@ -242,7 +242,7 @@ def test_a_watch_outlives_the_api_server(
 
 
 def test_a_resource_version_that_the_server_has_forgotten_leads_to_a_new_list(
-    client: Client, control_plane: ControlPlane, namespace: str, deadline: Deadline
+    client: Client, control_plane: Plane, namespace: str, deadline: Deadline
 ) -> None:
     gone = client.create(config_map(namespace, "gone"), deadline)
     start = client.list(CONFIG_MAP, deadline, namespace=namespace, fields="metadata.name!=kube-root-ca.crt")

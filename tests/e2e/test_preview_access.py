@@ -24,7 +24,7 @@ from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Kind, Re
 from aphiria_deploy.kube.credentials import Impersonating
 from tests.e2e import attempts_beside, attempts_of_issuers, attempts_of_previews
 from tests.e2e.attempts import KINDS, REPORTED, Attempt, Stops, edited
-from tests.e2e.control_plane import ASSETS, eventually, missing_binaries
+from tests.e2e.control_plane import eventually
 from tests.e2e.engine import Heard, preview
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.previews import (
@@ -62,10 +62,9 @@ OF_ISSUERS = attempts_of_issuers.ATTEMPTS
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewCluster]:
-    if missing := missing_binaries():
-        pytest.skip(f"no API server to test against: {', '.join(missing)} not in {ASSETS} (KUBEBUILDER_ASSETS)")
-    with preview_cluster(tmp_path_factory.mktemp("previews"), Deadline.after(180, "the preview cluster")) as running:
+def cluster(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Iterator[PreviewCluster]:
+    deadline = Deadline.after(180, "the preview cluster")
+    with preview_cluster(pytestconfig, tmp_path_factory.mktemp("previews"), deadline) as running:
         yield running
 
 

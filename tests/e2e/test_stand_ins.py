@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,12 @@ from aphiria_deploy.errors import BadRequestError
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref
 from tests.crds import load_crds
 from tests.e2e import controllers
-from tests.e2e.control_plane import ControlPlane, eventually
+from tests.e2e.control_plane import eventually
 from tests.e2e.controllers import Controllers
 from tests.e2e.kubelet import Kubelet
 from tests.e2e.objects import DEPLOYMENT, POD, deployment, job
+from tests.e2e.plane import Plane
+from tests.e2e.planes import node
 from tests.e2e.pod_status import ANNOTATION, Behaviour, image_id
 
 pytestmark = pytest.mark.xdist_group("control-plane")
@@ -27,9 +28,8 @@ _ROUTE = Kind("gateway.networking.k8s.io/v1", "HTTPRoute")
 
 
 @pytest.fixture(scope="module")
-def kubelet(client: Client, control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
-    folder: Path = tmp_path_factory.mktemp("kubelet")
-    with Kubelet(client, folder, schedules=not control_plane.has_scheduler) as running:
+def kubelet(client: Client, control_plane: Plane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubelet]:
+    with node(control_plane, client, tmp_path_factory.mktemp("kubelet")) as running:
         yield running
 
 
