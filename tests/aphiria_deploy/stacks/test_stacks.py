@@ -169,13 +169,13 @@ def test_without_the_program_pulumi_it_says_where_it_comes_from(
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("script", ["exit 3", "echo two", "echo v3.100.0", "echo v4.0.0"])
+@pytest.mark.parametrize("script", ["exit 3", "echo two", "echo v3.205.0", "echo v4.0.0"])
 def test_a_program_pulumi_that_is_none_is_refused(script: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "pulumi"
     program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoPulumiError, match=r"expected one of version 3\.200 or newer"):
+    with pytest.raises(NoPulumiError, match=r"expected one of version 3\.206\.0 or newer"):
         Stacks(FOLDER, Deadline.after(5, "the test"))
 
 
@@ -201,7 +201,11 @@ def test_without_the_packages_it_says_which_extra_has_them() -> None:
             NotLoggedInError,
             "pulumi login",
         ),
-        ({"on": "stack select", "stderr": "error: invalid access token"}, NotLoggedInError, "pulumi login"),
+        (
+            {"on": "stack select", "stderr": "error: Unauthorized: No credentials provided or are invalid."},
+            NotLoggedInError,
+            "pulumi login",
+        ),
         ({"stderr": "error: incorrect passphrase"}, NotLoggedInError, "PULUMI_CONFIG_PASSPHRASE"),
         ({"diagnostic": "Unable to authenticate you"}, NotLoggedInError, "DIGITALOCEAN_TOKEN"),
         ({"stderr": LOCKED}, StackLockedError, "pulumi cancel --stack production"),
