@@ -85,7 +85,9 @@ class Command(automation.PulumiCommand):
             ) from error
         if self.version is None:
             # Nobody compares versions where PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK is set.
-            raise NoPulumiError(f"the program pulumi: found none that says its version, expected {_OLDEST} or newer")
+            raise NoPulumiError(
+                f"the program pulumi: it says no version; expected one of version {_OLDEST} or newer that runs"
+            )
 
     def run(
         self,

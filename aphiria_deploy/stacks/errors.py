@@ -67,14 +67,14 @@ _CAUSES: Final[Sequence[_Cause]] = (
         StackSettingsError,
     ),
     _Cause(
-        r"PULUMI_ACCESS_TOKEN must be set|requires logging in|No credentials provided or are invalid"
-        r"|SAML SSO authentication is required|could not log in to|problem logging in",
-        "log in with `pulumi login` (or `pulumi login --local`), or set PULUMI_ACCESS_TOKEN",
+        r"unable to open (?:state directory|bucket)",
+        "PULUMI_BACKEND_URL, or `pulumi login URL`, names where the state is: it must be there",
         NotLoggedInError,
     ),
     _Cause(
-        r"unable to open (?:state directory|bucket)",
-        "PULUMI_BACKEND_URL, or `pulumi login URL`, names where the state is: it must be there",
+        r"PULUMI_ACCESS_TOKEN must be set|requires logging in|No credentials provided or are invalid"
+        r"|SAML SSO authentication is required|could not log in to|problem logging in",
+        "log in with `pulumi login` (or `pulumi login --local`), or set PULUMI_ACCESS_TOKEN",
         NotLoggedInError,
     ),
     _Cause(

@@ -14,6 +14,11 @@ _PLAIN: Final[Mapping[str, type]] = {"string": str, "int": int, "bool": bool}
 _STAMPS: Final = {"sequence", "timestamp"}
 
 
+def values(name: str) -> Sequence[str]:
+    """The values that a type has."""
+    return _VALUES[name]
+
+
 def faults(event: Any) -> list[str]:
     """What is wrong with an event."""
     return [*_object(event, "EngineEvent", ""), *_one(event)]
@@ -86,6 +91,6 @@ def _each(found: Any, kind: type[dict[Any, Any] | list[Any]], form: str, path: s
     if not isinstance(found, kind):
         yield f"{path}: expected {kind.__name__}, found {found!r}"
         return
-    values: Mapping[Any, Any] = found if isinstance(found, dict) else dict(enumerate(found))
-    for key, value in values.items():
+    items: Mapping[Any, Any] = found if isinstance(found, dict) else dict(enumerate(found))
+    for key, value in items.items():
         yield from _value(value, form, f"{path}/{key}")

@@ -13,6 +13,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -236,12 +237,20 @@ _SUMMARY = {
 }
 
 
-def send(address: str, events: Sequence[dict[str, Any]]) -> None:
+def send(
+    address: str,
+    events: Sequence[dict[str, Any]],
+    *,
+    until: int | None = None,
+    wait: threading.Event | None = None,
+) -> None:
     """Tells events as Pulumi's command does: over gRPC, each as JSON, with its number.
 
     Args:
         address: What the option ``--event-log`` says.
-        events: The events of a whole run, without numbers and times.
+        events: The events of a whole run, without numbers and times where they are none of a recording.
+        until: After how many of them to wait.
+        wait: For what.
     """
     import grpc  # type: ignore[import-untyped]  # noqa: PLC0415
     from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
@@ -251,10 +260,15 @@ def send(address: str, events: Sequence[dict[str, Any]]) -> None:
     stamped = json.loads(json.dumps(stamped, default=str))
     if found := shapes.faults_of_run(stamped):
         raise AssertionError(f"events that Pulumi does not have: {found}")
+
+    def requests() -> Iterator[Any]:
+        for number, event in enumerate(stamped):
+            if wait and number == until:
+                wait.wait()
+            yield events_pb2.EventRequest(event=json.dumps(event))
+
     with grpc.insecure_channel(address.removeprefix("tcp://")) as channel:
-        events_pb2_grpc.EventsStub(channel).StreamEvents(
-            events_pb2.EventRequest(event=json.dumps(event)) for event in stamped
-        )
+        events_pb2_grpc.EventsStub(channel).StreamEvents(requests())
 
 
 def _first_op(resource: Any) -> str:
