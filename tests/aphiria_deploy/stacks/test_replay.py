@@ -127,3 +127,35 @@ def test_what_the_real_command_does_can_be_recorded(
     recorded = [json.loads(line) for line in (tmp_path / f"{scenario}.jsonl").read_text("utf-8").splitlines()]
     replayed = [json.loads(line) for line in (DATA / "replays" / f"{scenario}.jsonl").read_text("utf-8").splitlines()]
     assert recorded == replayed
+
+
+REGISTER = """
+import json, runpy, sys
+import pulumi
+class Mocks(pulumi.runtime.Mocks):
+    def new_resource(self, args):
+        seen.append([args.typ, args.name, args.inputs])
+        return f"{args.name}-id", {**args.inputs, "output": args.inputs.get("input")}
+    def call(self, args):
+        raise AssertionError(args.token)
+seen = []
+pulumi.runtime.set_mocks(Mocks(), project="tiny", stack="dev", preview=False)
+pulumi.runtime.set_all_config({"tiny:mode": sys.argv[2]})
+pulumi.runtime.test(lambda: runpy.run_path(sys.argv[1]) and None)()
+print(json.dumps(seen))
+"""
+
+
+@pytest.mark.parametrize(("scenario", "mode"), [("made", "plain"), ("changed", "changed"), ("protected", "protected")])
+def test_the_recordings_are_of_the_program_that_there_is(scenario: str, mode: str) -> None:
+    words = [sys.executable, "-c", REGISTER, str(DATA / "program" / "__main__.py"), mode]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    registered = {(type_, name): inputs for type_, name, inputs in json.loads(done.stdout)}
+    last = [call for call in replay.read(DATA / "replays" / f"{scenario}.jsonl") if call.line["command"] == "up"][-1]
+    told: dict[tuple[str, str], Any] = {}
+    for event in last.events:
+        new = event.get("resOutputsEvent", {}).get("metadata", {}).get("new")
+        if new and not new["type"].startswith("pulumi:p"):
+            told[new["type"], new["urn"].rpartition("::")[2]] = new["inputs"]
+    assert told == registered
