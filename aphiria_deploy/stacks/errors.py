@@ -67,12 +67,25 @@ _CAUSES: Final[Sequence[_Cause]] = (
         StackSettingsError,
     ),
     _Cause(
-        r"PULUMI_ACCESS_TOKEN must be set|not logged in|invalid access token|problem logging in|no credentials",
+        r"unable to open (?:state directory|bucket)",
+        "PULUMI_BACKEND_URL, or `pulumi login URL`, names where the state is: it must be there",
+        NotLoggedInError,
+    ),
+    _Cause(
+        r"PULUMI_ACCESS_TOKEN must be set|requires logging in|No credentials provided or are invalid"
+        r"|SAML SSO authentication is required|could not log in to|problem logging in",
         "log in with `pulumi login` (or `pulumi login --local`), or set PULUMI_ACCESS_TOKEN",
         NotLoggedInError,
     ),
     _Cause(
-        r"passphrase must be set|incorrect passphrase",
+        r"does not support environments",
+        "the stack's ESC environments are at Pulumi's own service: log in there with `pulumi login`, or take "
+        "`environment` out of Pulumi.{stack}.yaml and set what they hold with `pulumi config set --secret` "
+        "(docs/SECRETS.md)",
+        NotLoggedInError,
+    ),
+    _Cause(
+        r"passphrase must be set|incorrect passphrase|PULUMI_CONFIG_PASSPHRASE_FILE",
         "set PULUMI_CONFIG_PASSPHRASE, or PULUMI_CONFIG_PASSPHRASE_FILE, to the stack's passphrase",
         NotLoggedInError,
     ),
@@ -83,12 +96,29 @@ _CAUSES: Final[Sequence[_Cause]] = (
         StackLockedError,
     ),
     _Cause(
+        r"unknown (?:shorthand )?flag: |unknown command \"",
+        "the program pulumi is not of a version that knows this: bring it to that of its packages "
+        "(https://www.pulumi.com/docs/install/)",
+        NoPulumiError,
+    ),
+    _Cause(
+        r"failed to decrypt encrypted configuration value",
+        "nothing was changed; set it again with `pulumi config set KEY --secret --stack {stack}`: what is encrypted "
+        "for one stack is of no use in another",
+        StackSettingsError,
+    ),
+    _Cause(
+        r"The 'virtualenv' option in Pulumi\.yaml is set to",
+        "make the program's virtual environment (in this checkout: `make env`)",
+        NoPulumiError,
+    ),
+    _Cause(
         r"no stack named .* found",
         "make it with `aphiria-deploy cluster up {stack}`",
         UnknownStackError,
     ),
     _Cause(
-        r"no Pulumi\.yaml project file found|could not find a Pulumi project",
+        r"no Pulumi\.yaml project file found",
         'name the program\'s folder in pyproject.toml: [tool.aphiria-deploy] cluster = "cluster"',
         UnknownStackError,
     ),
@@ -109,17 +139,13 @@ _CAUSES: Final[Sequence[_Cause]] = (
         "docs/operations.md says how to do it on purpose",
     ),
     _Cause(
-        r"pending operations|interrupted while the .{0,40}operation",
-        "a run was cut: `pulumi refresh --stack {stack}` in the program's folder asks what became of it",
-    ),
-    _Cause(
         r"another operation \(install/upgrade/rollback\) is in progress",
         "a Helm release is locked by another run, or by one that was cut: `helm history` shows it, "
         "`helm rollback` frees it",
         transient=True,
     ),
     _Cause(
-        r"429|Too ?Many ?Requests|rate limit|50[0234]\b|Bad Gateway|Service Unavailable|Gateway Time-?out"
+        r"\b429\b|Too ?Many ?Requests|rate limit|\b50[0234]\b|Bad Gateway|Service Unavailable|Gateway Time-?out"
         r"|connection (?:reset|refused)|broken pipe|unexpected EOF|TLS handshake|i/o timeout|no such host"
         r"|deadline exceeded|timed out|timeout (?:while|waiting)|etcdserver|temporarily unavailable"
         r"|cluster is unreachable|server is currently unable",

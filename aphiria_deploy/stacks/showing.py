@@ -7,7 +7,7 @@ from typing import Final
 
 from aphiria_deploy.objects import GroupKind, ObjectKey
 from aphiria_deploy.progress import Progress
-from aphiria_deploy.stacks.events import Diagnostic, Digest, Event, Step
+from aphiria_deploy.stacks.events import REPLACING, UNCHANGED, Diagnostic, Digest, Event, Step
 
 _DONE: Final[Mapping[str, str]] = {
     "create": "created",
@@ -19,7 +19,6 @@ _DONE: Final[Mapping[str, str]] = {
     "import": "imported",
     "same": "unchanged",
 }
-_QUIET: Final = frozenset({"same", "read", "refresh"})
 
 
 def showing(progress: Progress) -> Callable[[Event], None]:
@@ -29,7 +28,7 @@ def showing(progress: Progress) -> Callable[[Event], None]:
         if isinstance(event, Diagnostic):
             if event.severity != "info":
                 progress.note(str(event))
-        elif event.op not in _QUIET:
+        elif event.op not in UNCHANGED:
             _show(event, progress)
 
     return tell
@@ -39,9 +38,10 @@ def _show(step: Step, progress: Progress) -> None:
     key = ObjectKey(GroupKind("", step.type.rpartition(":")[2]), "", step.name)
     fields = f" ({', '.join(step.fields)})" if step.fields else ""
     if step.state in {"planned", "begun"}:
-        # What is only planned is over with that.
+        # What is only planned is over with that, and a replacement is planned as one.
         if step.state == "planned":
-            progress.did(key, f"to {step.op}{fields}")
+            if step.op not in REPLACING:
+                progress.did(key, f"to {step.op}{fields}")
         else:
             progress.state(key, f"{step.op}{fields}", done=False)
     elif step.state == "failed":

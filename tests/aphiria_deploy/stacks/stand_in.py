@@ -1,23 +1,27 @@
 """A stand-in for the program `pulumi`, where it is not to be had: the command line that the Automation API speaks.
 
 It runs the real program on Pulumi's unit-test runtime, compares what it registers with what is remembered, tells of it
-as engine events over gRPC in the shapes that the engine has, and remembers it. What it does not do is to call a
-provider. Run as ``python -m tests.aphiria_deploy.stacks.stand_in ARGUMENT…``; `Pulumi` sets it up for a test.
+as engine events over gRPC in the shapes that the engine has (`shapes`), and remembers it. What it does not do is to
+call a provider. What Pulumi's command would refuse, it refuses (`command_line`).
+Run as ``python -m tests.aphiria_deploy.stacks.stand_in ARGUMENT…``; `Pulumi` sets it up for a test.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.aphiria_deploy.stacks import shapes
+from tests.aphiria_deploy.stacks.command_line import UnknownWordError, parse
 
 ROOT = Path(__file__).resolve().parents[3]
 VERSION = "v3.260.0"
@@ -83,18 +87,8 @@ class Pulumi:
 class _Run:
     def __init__(self, arguments: Sequence[str]) -> None:
         self.folder = Path(os.environ["PULUMI_STAND_IN"])
-        parser = argparse.ArgumentParser()
-        for option in ("--stack", "--event-log", "--config-file", "--page-size", "--page", "--color", "--exec-kind"):
-            parser.add_argument(option)
-        for flag in ("--json", "--show-secrets", "--yes", "--all", "--non-interactive", "--skip-preview"):
-            parser.add_argument(flag, action="store_true")
-        for flag in ("--suppress-outputs", "--suppress-progress"):
-            parser.add_argument(flag, action="store_true")
-        parser.add_argument("--run-program", default="")
-        parser.add_argument("words", nargs="*")
-        self.options = parser.parse_args(arguments)
-        words = self.options.words
-        self.stack: str = self.options.stack or words[-1]
+        self.line = parse(arguments, debugging=os.environ.get("PULUMI_DEBUG_COMMANDS") == "true")
+        self.stack = self.line.stack
 
     @property
     def path(self) -> Path:
@@ -104,40 +98,43 @@ class _Run:
         return self._scripted() or self._asked()
 
     def _asked(self) -> int:
-        match self.options.words:
-            case ["stack", "select"]:
+        match self.line.command:
+            case "stack select":
                 return self._known()
-            case ["stack", "init", _]:
+            case "stack init":
                 self._write({"resources": {}, "outputs": {}, "secret": []})
                 return 0
-            case ["stack", "output"]:
+            case "stack output":
                 return self._known() or self._output()
-            case ["stack", "history"]:
+            case "stack history":
                 sys.stdout.write(json.dumps([_SUMMARY]))
                 return 0
-            case ["state", "unprotect"]:
-                return self._unprotect()
-            case [("up" | "preview" | "destroy") as action]:
+            case "state unprotect":
+                return self._known() or self._unprotect()
+            case ("up" | "preview" | "destroy") as action:
                 return self._known() or self._update(action)
-            case words:
-                raise AssertionError(f"a command line that nobody needs: {words}")
+            case command:
+                raise AssertionError(f"a command that nobody needs: {command}")
 
     def _known(self) -> int:
         if self.path.exists():
             return 0
         sys.stderr.write(f"error: no stack named '{self.stack}' found\n")
-        return 255
+        return 6
 
     def _output(self) -> int:
         state = self._read()
         shown = state["outputs"]
-        if not self.options.show_secrets:
+        if "show-secrets" not in self.line.options:
             shown = {name: "[secret]" if name in state["secret"] else value for name, value in shown.items()}
         sys.stdout.write(json.dumps(shown))
         return 0
 
     def _unprotect(self) -> int:
         state = self._read()
+        if not state["resources"]:
+            sys.stderr.write("error: no resources found to unprotect\n")
+            return 1
         for resource in state["resources"].values():
             resource["protect"] = False
         self._write(state)
@@ -146,7 +143,7 @@ class _Run:
     def _scripted(self) -> int:
         file = self.folder / "failures.json"
         failures = json.loads(file.read_text(encoding="utf-8")) if file.exists() else []
-        action = " ".join(self.options.words[:2])
+        action = self.line.command
         if not failures or action not in {failures[0].get("on", action), "up", "preview", "destroy"}:
             return 0
         if action not in {"up", "preview", "destroy"} and "on" not in failures[0]:
@@ -157,11 +154,10 @@ class _Run:
             return 0
         if failure.get("hang"):
             self._hang()
-        events = [_diagnostic(failure["diagnostic"])] if "diagnostic" in failure else []
-        if self.options.event_log:
-            self._tell([*events, {"cancelEvent": {}}])
+        if "diagnostic" in failure:
+            self._tell([_diagnostic(failure["diagnostic"]), _FAILED], _summary([], action, "failed"))
         sys.stderr.write(failure.get("stderr", ""))
-        return int(failure.get("code", 255))
+        return int(failure.get("code", 1))
 
     def _hang(self) -> None:
         def stop(_number: int, _frame: object) -> None:
@@ -179,16 +175,15 @@ class _Run:
         # Here and not above: what only reads has no need of the provider SDKs.
         from tests.cluster import stacks  # noqa: PLC0415
 
-        file = Path(self.options.config_file or f"Pulumi.{self.stack}.yaml")
+        file = Path(self.line.options.get("config-file") or f"Pulumi.{self.stack}.yaml")
         found = stacks.from_file(self.stack, file)
         preview = action == "preview"
         fresh = preview and not state["resources"]
         try:
             run = stacks.run_program(self.stack, found, list(stacks.SECRETS), preview=fresh)
         except Exception as error:  # noqa: BLE001 - the engine tells whatever a program ends with
-            self._tell([_diagnostic(f"{error}"), {"cancelEvent": {}}])
-            sys.stderr.write("error: update failed\n")
-            return 255
+            self._tell([_diagnostic(f"{error}"), _FAILED], _summary([], action, "failed"))
+            return 1
         now = {
             f"{each.type}::{each.name}": {
                 "inputs": _without(stacks.plain(each.inputs), getattr(each.request, "ignoreChanges", ())),
@@ -198,9 +193,8 @@ class _Run:
             for each in run.resources.values()
         }
         steps = list(_steps(state["resources"], now))
-        self._tell(
-            [*(event for step in steps for event in _events(self.stack, step, preview=preview)), _summary(steps)]
-        )
+        told = [event for step in steps for event in _events(self.stack, step, preview=preview)]
+        self._tell(told, _summary(steps, action, "succeeded"))
         if not preview:
             self._write({"resources": now, "outputs": run.outputs, "secret": sorted(run.secret)})
         return 0
@@ -209,23 +203,18 @@ class _Run:
         protected = [key for key, resource in state["resources"].items() if resource["protect"]]
         if protected:
             urn = f"urn:pulumi:{self.stack}::aphiria-cluster::{protected[0]}"
-            self._tell([_diagnostic(f'resource "{urn}" cannot be deleted\nbecause it is protected.', urn)])
-            return 255
+            refused = _diagnostic(f'resource "{urn}" cannot be deleted\nbecause it is protected.', urn)
+            self._tell([refused, _FAILED], _summary([], "destroy", "failed"))
+            return 1
         steps = list(_steps(state["resources"], {}))
-        self._tell([*(event for step in steps for event in _events(self.stack, step, preview=False)), _summary(steps)])
+        told = [event for step in steps for event in _events(self.stack, step, preview=False)]
+        self._tell(told, _summary(steps, "destroy", "succeeded"))
         self._write({"resources": {}, "outputs": {}, "secret": []})
         return 0
 
-    def _tell(self, events: list[dict[str, Any]]) -> None:
-        import grpc  # type: ignore[import-untyped]  # noqa: PLC0415
-        from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
-
-        address = self.options.event_log.removeprefix("tcp://")
-        with grpc.insecure_channel(address) as channel:
-            events_pb2_grpc.EventsStub(channel).StreamEvents(
-                events_pb2.EventRequest(event=json.dumps({"sequence": number, "timestamp": 0, **event}))
-                for number, event in enumerate(events)
-            )
+    def _tell(self, told: list[dict[str, Any]], summary: dict[str, Any]) -> None:
+        events = [{"preludeEvent": {"config": {}}}, *told, summary, {"cancelEvent": {}}]
+        send(self.line.options["event-log"], events)
 
     def _read(self) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
@@ -246,6 +235,40 @@ _SUMMARY = {
     "version": 1,
     "resourceChanges": {},
 }
+
+
+def send(
+    address: str,
+    events: Sequence[dict[str, Any]],
+    *,
+    until: int | None = None,
+    wait: threading.Event | None = None,
+) -> None:
+    """Tells events as Pulumi's command does: over gRPC, each as JSON, with its number.
+
+    Args:
+        address: What the option ``--event-log`` says.
+        events: The events of a whole run, without numbers and times where they are none of a recording.
+        until: After how many of them to wait.
+        wait: For what.
+    """
+    import grpc  # type: ignore[import-untyped]  # noqa: PLC0415
+    from pulumi.runtime.proto import events_pb2, events_pb2_grpc  # noqa: PLC0415
+
+    # As written down: what is read is checked.
+    stamped = [{"sequence": number, "timestamp": 0, **event} for number, event in enumerate(events)]
+    stamped = json.loads(json.dumps(stamped, default=str))
+    if found := shapes.faults_of_run(stamped):
+        raise AssertionError(f"events that Pulumi does not have: {found}")
+
+    def requests() -> Iterator[Any]:
+        for number, event in enumerate(stamped):
+            if wait and number == until:
+                wait.wait()
+            yield events_pb2.EventRequest(event=json.dumps(event))
+
+    with grpc.insecure_channel(address.removeprefix("tcp://")) as channel:
+        events_pb2_grpc.EventsStub(channel).StreamEvents(requests())
 
 
 def _first_op(resource: Any) -> str:
@@ -281,39 +304,49 @@ def _events(stack: str, step: tuple[str, str, dict[str, Any], list[str]], *, pre
     op, key, resource, differing = step
     type_ = key.partition("::")[0] if not key.startswith("pulumi:providers") else key.rpartition("::")[0]
     urn = f"urn:pulumi:{stack}::aphiria-cluster::{key}"
-    new = {"type": type_, "urn": urn, "id": "", "parent": "", "provider": "", "protect": resource["protect"]}
-    metadata = {
+    state = {"type": type_, "urn": urn, "custom": True, "id": "", "parent": "", "provider": ""}
+    state |= {"inputs": {}, "outputs": {}}
+    if resource["protect"]:
+        state["protect"] = True
+    metadata: dict[str, Any] = {
         "op": op,
         "urn": urn,
         "type": type_,
-        "provider": "",
-        "new": None if op == "delete" else new,
-        "old": None if op in {"create", "read", "import"} else new,
-        "diffs": differing or None,
+        "old": None if op in {"create", "read", "import"} else state,
+        "new": None if op == "delete" else state,
         "detailedDiff": {name: {"diffKind": "update", "inputDiff": True} for name in differing} or None,
+        "logical": True,
+        "provider": "",
     }
-    yield {"resourcePreEvent": {"metadata": metadata, "planning": preview}}
-    yield {"resOutputsEvent": {"metadata": metadata, "planning": preview}}
+    if differing:
+        metadata["diffs"] = differing
+    planning = {"planning": True} if preview else {}
+    yield {"resourcePreEvent": {"metadata": metadata, **planning}}
+    yield {"resOutputsEvent": {"metadata": metadata, **planning}}
 
 
 def _diagnostic(message: str, urn: str = "") -> dict[str, Any]:
-    return {
-        "diagnosticEvent": {
-            "urn": urn,
-            "prefix": "<{%fg 1%}>error: <{%reset%}>",
-            "message": f"<{{%reset%}}>{message}<{{%reset%}}>\n",
-            "color": "raw",
-            "severity": "error",
-        }
-    }
+    # Without marks of colours: they are left out where none are wanted.
+    told = {"prefix": "error: ", "message": f"{message}\n", "color": "never", "severity": "error"}
+    return {"diagnosticEvent": {"urn": urn, **told} if urn else told}
 
 
-def _summary(steps: list[tuple[str, str, dict[str, Any], list[str]]]) -> dict[str, Any]:
+_FAILED = _diagnostic("update failed")
+
+
+def _summary(steps: list[tuple[str, str, dict[str, Any], list[str]]], action: str, result: str) -> dict[str, Any]:
     changes: dict[str, int] = {}
     for op, *_ in steps:
         changes[op] = changes.get(op, 0) + 1
     return {
-        "summaryEvent": {"maybeCorrupt": False, "durationSeconds": 1, "resourceChanges": changes, "PolicyPacks": {}}
+        "summaryEvent": {
+            "maybeCorrupt": result == "failed",
+            "durationSeconds": 1,
+            "resourceChanges": changes,
+            "PolicyPacks": {},
+            "isPreview": action == "preview",
+            "result": result,
+        }
     }
 
 
@@ -321,7 +354,11 @@ def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["version"]:
         sys.stdout.write(f"{VERSION}\n")
         return 0
-    run = _Run(arguments)
+    try:
+        run = _Run(arguments)
+    except UnknownWordError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
     with (run.folder / "commands.jsonl").open("a", encoding="utf-8") as log:
         log.write(json.dumps(list(arguments)) + "\n")
     return run.run()

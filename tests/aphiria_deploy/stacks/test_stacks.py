@@ -169,14 +169,21 @@ def test_without_the_program_pulumi_it_says_where_it_comes_from(
     assert caught.value.exit_code == 5
 
 
-@pytest.mark.parametrize("script", ["exit 3", "echo two", "echo v3.100.0", "echo v4.0.0"])
+@pytest.mark.parametrize("script", ["exit 3", "echo two", "echo v3.205.0", "echo v4.0.0"])
 def test_a_program_pulumi_that_is_none_is_refused(script: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     program = tmp_path / "pulumi"
     program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(NoPulumiError, match=r"expected one of version 3\.200 or newer"):
+    with pytest.raises(NoPulumiError, match=r"expected one of version 3\.206\.0 or newer"):
         Stacks(FOLDER, Deadline.after(5, "the test"))
+
+
+def test_a_program_of_no_version_is_refused_also_where_none_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK", "true")
+    test_a_program_pulumi_that_is_none_is_refused("echo two", monkeypatch, tmp_path)
 
 
 def test_without_the_packages_it_says_which_extra_has_them() -> None:
@@ -201,7 +208,11 @@ def test_without_the_packages_it_says_which_extra_has_them() -> None:
             NotLoggedInError,
             "pulumi login",
         ),
-        ({"on": "stack select", "stderr": "error: invalid access token"}, NotLoggedInError, "pulumi login"),
+        (
+            {"on": "stack select", "stderr": "error: Unauthorized: No credentials provided or are invalid."},
+            NotLoggedInError,
+            "pulumi login",
+        ),
         ({"stderr": "error: incorrect passphrase"}, NotLoggedInError, "PULUMI_CONFIG_PASSPHRASE"),
         ({"diagnostic": "Unable to authenticate you"}, NotLoggedInError, "DIGITALOCEAN_TOKEN"),
         ({"stderr": LOCKED}, StackLockedError, "pulumi cancel --stack production"),
@@ -277,6 +288,33 @@ def test_missing_gateway_crds_are_told_as_what_they_are() -> None:
     assert isinstance(error, StackFailedError)
     assert "from Kubernetes 1.33 on, if they are VPC-native" in str(error)
     assert error.transient, "a cluster that was just made gets them a little later"
+
+
+@pytest.mark.parametrize(
+    ("said", "error", "hint"),
+    [
+        ("error: unknown flag: --run-program", NoPulumiError, "bring it to that of its packages"),
+        ("error: failed to decrypt encrypted configuration value 'a:b': no", StackSettingsError, "pulumi config set"),
+        (
+            'error: The \'virtualenv\' option in Pulumi.yaml is set to "../.venv", but "x" doesn\'t exist',
+            NoPulumiError,
+            "make env",
+        ),
+        ("error: this command requires logging in; try running `pulumi login` first", NotLoggedInError, "pulumi login"),
+        ("error: no Pulumi.yaml project file found (searching upwards from x)", UnknownStackError, "pyproject.toml"),
+    ],
+)
+def test_each_refusal_of_the_command_has_an_answer(said: str, error: type[AphiriaDeployError], hint: str) -> None:
+    found = failure("production", "up", said)
+    assert type(found) is error
+    assert hint in str(found)
+
+
+@pytest.mark.parametrize("said", ["port 1502 is in use", "found 4500", "digest sha256:1d429f", "needs 15000m"])
+def test_a_number_in_a_text_is_no_status(said: str) -> None:
+    found = failure("production", "up", said)
+    assert isinstance(found, StackFailedError)
+    assert not found.transient
 
 
 def test_a_stack_that_was_never_made_has_no_outputs(runner: Runner) -> None:
