@@ -70,6 +70,7 @@ class GivenPlane(Plane):
         super().__init__(folder, node_address)
         self._given = given
         self._before: set[_Found] = set()
+        self._labels: dict[str, dict[str, str]] = {}
         self._cordoned: list[str] = []
         self._has_scheduler = False
 
@@ -95,6 +96,7 @@ class GivenPlane(Plane):
         GivenPlane._lent = True
         try:
             self._before = set(self._everything())
+            self._labels = self._labelled()
             self._make_administrator()
             self._cordoned = [
                 node["metadata"]["name"] for node in self._listed("nodes") if not node["spec"].get("unschedulable")
@@ -109,6 +111,7 @@ class GivenPlane(Plane):
     def __exit__(self, *_: object) -> None:
         try:
             self._clean()
+            self._label()
         finally:
             self._cordon("uncordon")
             GivenPlane._lent = False
@@ -164,6 +167,17 @@ class GivenPlane(Plane):
         done = self._kubectl("wait", condition, f"pod/{name}", f"--namespace={_OURS}", seconds)
         self._told("delete", "pod", name, f"--namespace={_OURS}", "--grace-period=0", "--force")
         return done.returncode == 0
+
+    def _labelled(self) -> dict[str, dict[str, str]]:
+        return {item["metadata"]["name"]: item["metadata"]["labels"] for item in self._listed("namespaces")}
+
+    def _label(self) -> None:
+        """Gives the namespaces that were there the labels that they had."""
+        for name, labels in self._labelled().items():
+            before = self._labels.get(name, labels)
+            if labels != before:
+                patch = {"metadata": {"labels": dict.fromkeys(labels.keys() - before.keys()) | before}}
+                self._told("patch", "namespace", name, f"--patch={json.dumps(patch)}")
 
     def _clean(self) -> None:
         """Deletes what came, and sees it gone: definitions after what they define, the node that stood in last."""

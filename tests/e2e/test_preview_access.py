@@ -78,8 +78,9 @@ def _everything(cluster: PreviewCluster, deadline: Deadline) -> dict[str, Any]:
             if kind in REPORTED:
                 del metadata["resourceVersion"]
             found[str(Ref.of(item))] = metadata
-    # These are the API server's own.
-    return {key: metadata for key, metadata in found.items() if not key.startswith("Lease kube-system/")}
+    # These are the control plane's and the nodes' own.
+    own = ("Lease kube-system/", "Lease kube-node-lease/")
+    return {key: metadata for key, metadata in found.items() if not key.startswith(own)}
 
 
 @pytest.fixture(scope="module")
