@@ -137,11 +137,17 @@ class Pruning:
     kept: tuple[tuple[Manifest, str], ...]
 
 
+_NEVER_PRUNED = {
+    "Namespace": "a namespace is never pruned",
+    "CustomResourceDefinition": "a definition is never pruned: every object of its kind would go with it",
+}
+
+
 def select_for_pruning(wanted: Iterable[Mapping[str, Any]], members: Iterable[Manifest], set_id: str) -> Pruning:
     """Says what is pruned.
 
-    A namespace never is: what is in it is not all ours. Neither is what somebody else's controller owns: it goes with
-    its owner, or not at all.
+    A namespace never is: what is in it is not all ours. Neither is the definition of a kind, with which all objects of
+    that kind would go, nor what somebody else's controller owns: it goes with its owner, or not at all.
 
     Args:
         wanted: The objects of the set, as they were applied.
@@ -160,8 +166,8 @@ def select_for_pruning(wanted: Iterable[Mapping[str, Any]], members: Iterable[Ma
         if ObjectKey.of(member) in keys or metadata.get("labels", {}).get(PART_OF) != set_id:
             continue
         owners = [owner for owner in metadata.get("ownerReferences", ()) if owner.get("controller")]
-        if member["kind"] == "Namespace":
-            kept.append((member, "a namespace is never pruned"))
+        if reason := _NEVER_PRUNED.get(member["kind"]):
+            kept.append((member, reason))
         elif owners:
             kept.append((member, f"it belongs to {owners[0]['kind']} {owners[0]['name']}"))
         else:

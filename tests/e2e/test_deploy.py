@@ -10,7 +10,7 @@ import pytest
 from aphiria_deploy.engine.plan import Action
 from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.kube import Deadline, Kind, Ref
-from tests.e2e.engine import Cluster, Heard, inputs, preview, steps
+from tests.e2e.engine import Cluster, Heard, inputs, preview, soon, steps
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small
 
@@ -146,7 +146,7 @@ def test_a_preview_whose_namespace_is_being_deleted_is_made_anew(site_cluster: C
     assert site_cluster.deploy(small.bundle()).result == "unchanged"
 
 
-def test_objects_of_a_kind_that_comes_with_them_are_made(site_cluster: Cluster) -> None:
+def test_objects_of_a_kind_that_comes_with_them_are_made_and_go_and_their_kind_stays(site_cluster: Cluster) -> None:
     small = Small(with_jobs=False, with_pods=False)
     group = f"small-{small.number}.example"
     definition = {
@@ -173,3 +173,12 @@ def test_objects_of_a_kind_that_comes_with_them_are_made(site_cluster: Cluster) 
     assert report.result == "deployed", report.error
     assert site_cluster.get(f"{group}/v1", "Thing", "one", small.namespace)
     assert site_cluster.deploy(bundle).result == "unchanged"
+
+    report = site_cluster.deploy(replace(small, more=()).bundle())
+    assert report.plan
+    assert report.result == "deployed", report.error
+    assert [(item["kind"], item["metadata"]["name"]) for item in report.plan.prune.delete] == [("Thing", "one")]
+    [(kept, reason)] = report.plan.prune.kept
+    assert (kept["metadata"]["name"], reason.partition(":")[0]) == (f"things.{group}", "a definition is never pruned")
+    things = Kind(f"{group}/v1", "Thing")
+    assert not site_cluster.client.list(things, soon(), namespace=small.namespace).items, "and the kind is served"

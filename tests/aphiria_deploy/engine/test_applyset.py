@@ -102,15 +102,17 @@ def test_another_version_of_an_object_is_the_same_object() -> None:
     assert select_for_pruning(wanted, [live], PARENT.id).delete == ()
 
 
-def test_a_namespace_and_what_a_controller_owns_are_kept_with_the_reason() -> None:
+def test_what_would_take_more_with_it_and_what_a_controller_owns_are_kept_with_the_reason() -> None:
     namespace = _member("Namespace", "preview-pr-107", namespace=None)
+    definition = _member("CustomResourceDefinition", "things.example.com", group="apiextensions.k8s.io", namespace=None)
     owned = _member("Secret", "tls", ownerReferences=[{"kind": "Certificate", "name": "tls", "controller": True}])
 
-    pruning = select_for_pruning([_object("ConfigMap", "a")], [namespace, owned], PARENT.id)
+    pruning = select_for_pruning([_object("ConfigMap", "a")], [namespace, definition, owned], PARENT.id)
 
     assert pruning.delete == ()
     assert pruning.kept == (
         (namespace, "a namespace is never pruned"),
+        (definition, "a definition is never pruned: every object of its kind would go with it"),
         (owned, "it belongs to Certificate tls"),
     )
 
