@@ -129,6 +129,20 @@ def cleanup(
 
 
 @app.command()
+def room(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="Where it goes.")] = Path("room.json"),
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write down what the previews' cluster has for more, for plans that are made without a credential of it."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.room(file, stepping.Cluster(kubeconfig, context, outputs)))
+
+
+@app.command()
 def resolve(commit: Commit, branch: Branch = "main", verbose: Verbose = False) -> None:
     """Say whether production can get what ran in the preview of the pull request that a commit merged."""
     from aphiria_deploy.cli import stepping

@@ -13,7 +13,10 @@ from pathlib import Path
 import msgspec
 
 from aphiria_deploy import bundle as bundles
+from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Site
+from aphiria_deploy.cli import room as rooms
+from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.options import Format, parse_duration, parse_number
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.github import collecting, drifting, previews, releasing, settings
@@ -30,9 +33,12 @@ from aphiria_deploy.github.job import SUMMARY_BYTES, Job
 from aphiria_deploy.github.recorded import APPROVAL, BUNDLE, decode_approval, encode_approval
 from aphiria_deploy.github.selection import Limits, describe
 from aphiria_deploy.github.work import Work
+from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
+from aphiria_deploy.room import SeenRoom, encode
 from aphiria_deploy.site import load_site
 
 COMMENT = "comment.md"
+_LOOK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -160,6 +166,26 @@ def cleanup(number: int, cluster: Cluster, wait_for_lock: str) -> tuple[str, boo
     if report is None:
         return f"pr-{number}: its pull request is open: nothing was removed", True
     return f"pr-{number}: {report.result}", report.clean
+
+
+def room(file: Path, cluster: Cluster) -> str:
+    """Writes down what a cluster has for more previews; where that cannot be read, says why and writes nothing.
+
+    Raises:
+        AphiriaDeployError: No cluster is named, or it cannot be reached; or the file cannot be written.
+    """
+    where = Where(cluster.kubeconfig, cluster.context, cluster.outputs)
+    cancellation = Cancellation()
+    with cancelled_by_signals(cancellation), Client(connect(where, Stack(where, None))) as client:
+        deadline = Deadline.after(_LOOK_SECONDS, "looking at the cluster", cancellation)
+        client.probe(deadline)
+        seen = rooms.read(client, deadline)
+        now = client.now()
+    if isinstance(seen, str):
+        return f"what the cluster has for more previews is not known: {seen}"
+    found = capacity.room_of(*seen)
+    _write(file, encode(SeenRoom(found, now)))
+    return f"{file}: {len(found.cluster().nodes)} nodes that take pods"
 
 
 def resolve(commit: str, branch: str) -> str:

@@ -15,6 +15,7 @@ from aphiria_deploy.errors import InputError
 from aphiria_deploy.github.errors import GitHubAccessError, GitHubInvalidError, GitHubNotFoundError
 from aphiria_deploy.github.models import (
     Artifact,
+    Artifacts,
     BranchRule,
     Comment,
     Commit,
@@ -271,6 +272,12 @@ class GitHub:
     def artifacts(self, run: int) -> list[Artifact]:
         """What a run left."""
         return self._transport.pages(f"{self._base}/actions/runs/{run}/artifacts", Artifact, key="artifacts")
+
+    def newest_artifacts(self, name: str) -> list[Artifact]:
+        """The newest artifacts of a name, whichever runs left them: one page of them, the newest first."""
+        query = {"name": name, "per_page": "100"}
+        found = self._transport.get(f"{self._base}/actions/artifacts", Artifacts, query).artifacts
+        return sorted(found, key=lambda one: one.id, reverse=True)
 
     def artifact(self, artifact: int) -> bytes:
         """The ZIP file of an artifact, of at most ``ARTIFACT_BYTES``."""

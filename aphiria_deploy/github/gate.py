@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from aphiria_deploy import bundle as bundles
 from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Bundle, Site
+from aphiria_deploy.capacity import Outlook
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.github.approval import (
     Approval,
@@ -32,7 +34,7 @@ from aphiria_deploy.github.errors import ApprovalError
 from aphiria_deploy.github.models import PullRequest, WorkflowRun
 from aphiria_deploy.github.policy import violations
 from aphiria_deploy.github.production import departures
-from aphiria_deploy.github.recorded import MEMBER_BYTES, approved_by
+from aphiria_deploy.github.recorded import MEMBER_BYTES, approved_by, seen_room
 
 BUILD: Final = ".github/workflows/build-preview.yml"
 """The workflow whose runs build previews."""
@@ -109,7 +111,7 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
         images={name: image.ref for name, image in made.images.items()},
         bundle=made.hash,
         plan=difference(recorded_bundle(github, f"pr-{pull.number}", branch), made),
-        reserves=capacity.describe(capacity.Outlook(capacity.reservation(made))),
+        reserves=capacity.describe(outlook_of(github, made, branch)),
         departures=departures(made, site.bundle("production", _own_images(made, reference))),
     )
     return Gated(decision, preview, approval, made)
@@ -144,6 +146,28 @@ def recorded_bundle(github: GitHub, environment: str, branch: str) -> Bundle | N
     record = read_record(deployment) if deployment else None
     approved = approved_by(github, record, branch) if record else None
     return approved.bundle if approved else None
+
+
+def outlook_of(github: GitHub, made: Bundle, branch: str, now: datetime | None = None) -> Outlook:
+    """Gives what a preview reserves of its cluster, as the cluster was seen last: nobody can see it from here.
+
+    Args:
+        github: GitHub.
+        made: The preview's bundle.
+        branch: The main branch.
+        now: The time.
+    """
+    wanted = capacity.reservation(made)
+    try:
+        seen = seen_room(github, branch)
+    except AphiriaDeployError as error:
+        # A preview does not fail for what is only told.
+        return Outlook(wanted, unread=str(error).splitlines()[0])
+    if seen is None:
+        return Outlook(
+            wanted, unread="nobody has looked at the cluster in the last days: the next deploy or sweep does"
+        )
+    return seen.outlook(made.manifests, now or datetime.now(UTC))
 
 
 def reference_of(site: Site, environment: str, images: Mapping[str, str]) -> Bundle:

@@ -40,6 +40,7 @@ USED: dict[str, tuple[str, ...]] = {
     f"{REPOSITORY}/labels": ("get", "post"),
     f"{REPOSITORY}/issues": ("get", "post"),
     f"{REPOSITORY}/issues/{{issue_number}}": ("patch",),
+    f"{REPOSITORY}/actions/artifacts": ("get",),
     f"{REPOSITORY}/actions/runs/{{run_id}}": ("get",),
     f"{REPOSITORY}/actions/runs/{{run_id}}/artifacts": ("get",),
     f"{REPOSITORY}/actions/artifacts/{{artifact_id}}/{{archive_format}}": ("get",),

@@ -59,6 +59,7 @@ CALLS: dict[str, Callable[[GitHub], object]] = {
     "edit_issue": lambda github: github.edit_issue(1347, body="text", closed=True),
     "workflow_run": lambda github: github.workflow_run(30433642),
     "artifacts": lambda github: github.artifacts(30433642),
+    "newest_artifacts": lambda github: github.newest_artifacts("room"),
     "upload_sarif": lambda github: github.upload_sarif(
         SHA, "refs/pull/7/head", "c2FyaWY=", datetime(2026, 11, 26, tzinfo=UTC)
     ),

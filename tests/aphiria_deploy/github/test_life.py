@@ -7,12 +7,14 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aphiria_deploy import bundle as bundles
+from aphiria_deploy.capacity import room_of
 from aphiria_deploy.cli import stepping
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.errors import AphiriaDeployError
@@ -22,11 +24,13 @@ from aphiria_deploy.github.engine import (
 )
 from aphiria_deploy.github.errors import DoubtError
 from aphiria_deploy.github.selection import Limits
+from aphiria_deploy.room import SeenRoom
 from tests.aphiria_deploy import registries
 from tests.aphiria_deploy.github import bundles as samples
 from tests.aphiria_deploy.github.images import build
 from tests.aphiria_deploy.github.project import NOWHERE, Project, pushed, sha
 from tests.aphiria_deploy.github.stand_in import Asked, Said, StandIn
+from tests.aphiria_deploy.test_capacity import node
 
 pytestmark = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo (apt-get install skopeo)")
 
@@ -85,7 +89,14 @@ def test_from_a_push_to_a_preview_by_way_of_an_approval_and_a_failure(project: P
     assert engine.deployed[-1][:2] == ("pr-107", sha("3"))
 
     # Pushed again: the plan says what changes, compared with what was recorded.
+    assert (
+        "how many more fit is not known: nobody has looked"
+        in (project.folder / str(newer) / "approved/comment.md").read_text()
+    )
+    project.saw(SeenRoom(room_of([node("a"), node("b")], []), datetime.now(UTC) - timedelta(hours=3)))
     pushed(project, "4", 4)
+    assert "1 more of this size fit on the 2 nodes that take pods, as of 20" in project.comment()
+    assert "UTC, 3 h before this plan |" in project.comment()
     assert "0 to create" in project.comment()
     assert re.search(r"Plan: 0 to create, [1-9]", project.comment())
 
