@@ -108,6 +108,19 @@ def deploy(
         raise typer.Exit(1)
 
 
+@app.command("outputs")
+def write_outputs(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="Where they go; only you may read it.")] = Path(
+        "outputs.json"
+    ),
+    verbose: Verbose = False,
+) -> None:
+    """Write what previews are deployed with, as the job's secrets say it, for --outputs FILE."""
+    from aphiria_deploy.cli import issuing
+
+    typer.echo(issuing.write_outputs(file))
+
+
 @app.command()
 def cleanup(
     number: Number,
@@ -203,14 +216,29 @@ def setup(
         list[str] | None, typer.Option(metavar="NAME", help="Who may approve: a user, or @team. May be repeated.")
     ] = None,
     branch: Branch = "main",
+    issuer_token: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="Make what previews are deployed with anew: a token of the account preview-issuer, to last so long.",
+        ),
+    ] = "",
     yes: Yes = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
     output: Output = Format.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Show what the repository lacks, and with --yes make what can be made."""
+    """Show what the repository lacks, and with --yes make what can be made.
+
+    The cluster is asked for a token alone, and only with --issuer-token; --outputs has the outputs of preview-base.
+    """
     from aphiria_deploy.cli import stepping
 
-    typer.echo(stepping.setup(reviewer or [], branch, yes=yes, output=output))
+    seconds = given.parse_duration(issuer_token, "--issuer-token") if issuer_token else None
+    cluster = stepping.Cluster(kubeconfig, context, outputs)
+    typer.echo(stepping.setup(reviewer or [], branch, seconds, cluster, yes=yes, output=output))
 
 
 def gc(

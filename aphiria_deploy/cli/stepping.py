@@ -15,6 +15,7 @@ import msgspec
 from aphiria_deploy import bundle as bundles
 from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Site
+from aphiria_deploy.cli import issuing
 from aphiria_deploy.cli import room as rooms
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.options import Format, parse_duration, parse_number
@@ -48,6 +49,11 @@ class Cluster:
     kubeconfig: Path | None
     context: str
     outputs: Path | None
+
+    @property
+    def where(self) -> Where:
+        """The same, for what works on it in this process."""
+        return Where(self.kubeconfig, self.context, self.outputs)
 
     def engine(self, wait_for_lock: str = "") -> CommandEngine:
         """The engine, for that cluster."""
@@ -174,8 +180,7 @@ def room(file: Path, cluster: Cluster) -> str:
     Raises:
         AphiriaDeployError: No cluster is named, or it cannot be reached; or the file cannot be written.
     """
-    where = Where(cluster.kubeconfig, cluster.context, cluster.outputs)
-    cancellation = Cancellation()
+    where, cancellation = cluster.where, Cancellation()
     with cancelled_by_signals(cancellation), Client(connect(where, Stack(where, None))) as client:
         deadline = Deadline.after(_LOOK_SECONDS, "looking at the cluster", cancellation)
         client.probe(deadline)
@@ -303,15 +308,27 @@ def upload_sarif(file: Path, commit: str, ref: str) -> str:
     return f"{file}: given to code scanning for {commit}"
 
 
-def setup(reviewers: list[str], branch: str, *, yes: bool, output: Format) -> str:
+def setup(
+    reviewers: list[str], branch: str, seconds: float | None, cluster: Cluster, *, yes: bool, output: Format
+) -> str:
     """Shows what the repository lacks, and makes what can be made.
 
+    Args:
+        reviewers: Who may approve.
+        branch: The main branch.
+        seconds: How long a new token of the account that deploys previews is to last; None where none is to be made.
+        cluster: The previews' cluster, which only such a token is asked of.
+        yes: Whether what can be made is made.
+        output: How to report.
+
     Raises:
-        AphiriaDeployError: One of GitHub's.
+        AphiriaDeployError: One of GitHub's; or there is no such token.
     """
     with GitHub.of(os.environ) as github:
-        plan = settings.plan(github, reviewers, branch)
-        done = settings.apply(github, plan) if yes else []
+        plan = settings.plan(github, reviewers, branch, issues=seconds is not None)
+        # Before anything is changed: it may not be had.
+        previews = issuing.issued(cluster.where, seconds) if yes and seconds is not None else {}
+        done = settings.apply(github, plan, previews) if yes else []
     return settings.as_json(plan, done) if output is Format.JSON else settings.as_text(plan, done)
 
 

@@ -6,12 +6,16 @@ from typing import Any
 
 import pytest
 
+from aphiria_deploy.github.recorded import ROOM, ROOM_FILE, ROOM_WORKFLOWS
+from aphiria_deploy.preview_outputs import VARIABLES
 from tests.workflows.graph import Running, names, walk, workflow
 
 PULL = {"number": 107, "head": {"sha": "c" * 40}}
 DEFAULT = {"default_branch": "main"}
 READ = {"contents": "read"}
-SECRETS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
+ADMINISTRATORS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
+ISSUERS = set(VARIABLES)
+"""What previews are deployed with, which leads to no administrator."""
 ONE_JOB = "cleanup.yml sweep.yml drift.yml backup-rehearsal.yml build-preview.yml ci.yml".split()
 
 
@@ -84,16 +88,19 @@ def test_a_maintainers_preview_goes_on_without_reviewers() -> None:
     assert deploy.permissions == {
         "contents": "read",
         "deployments": "write",
-        "id-token": "write",
         "packages": "read",
         "pull-requests": "write",
     }
     assert [job.environment for job in found] == ["", "", "preview", "preview"]
-    assert [job.secrets for job in found] == [set(), set(), set(), SECRETS]
+    assert [job.secrets for job in found] == [set(), set(), set(), ISSUERS]
     assert deploy.concurrency == "deploy-pr-107"
     assert [command for command in deploy.commands if "aphiria-deploy" in command] == [
-        ".venv/bin/aphiria-deploy github deploy --approved approved"
+        ".venv/bin/aphiria-deploy github outputs --file outputs.json",
+        ".venv/bin/aphiria-deploy github deploy --approved approved --outputs outputs.json",
+        ".venv/bin/aphiria-deploy github room --file room.json --outputs outputs.json",
     ]
+    # What is looked at after the deploy is what the next plan counts with.
+    assert [step["with"]["name"] for step in deploy.steps if "upload-artifact" in step.get("uses", "")] == [ROOM]
 
 
 def test_anothers_preview_waits_for_a_reviewer_before_anything_is_pushed() -> None:
@@ -135,13 +142,29 @@ def test_what_fails_stops_what_builds_on_it_alone(failed: str, expected: list[st
     assert paths(preview(frozenset({failed}), environment="preview", number="107")) == expected
 
 
-def test_without_oidc_the_environments_secret_serves() -> None:
-    context = built()
-    context["vars"] = {}
-    found = walk("preview.yml", context, {"preview/gate": {"environment": "preview", "number": "107"}})
+@pytest.mark.parametrize("organization", ["aphiria", ""])
+def test_a_previews_jobs_ask_pulumi_for_nothing(organization: str) -> None:
+    variables = {"PULUMI_ORGANIZATION": organization}
+    gate = {"preview/gate": {"environment": "preview", "number": "107"}}
+    found = [
+        *walk("preview.yml", built() | {"vars": variables}, gate),
+        *walk("cleanup.yml", github(pull_request=PULL) | {"vars": variables}, {}),
+        *walk("sweep.yml", github() | {"vars": variables}, {}),
+    ]
 
-    assert not any("pulumi/auth-actions" in step.get("uses", "") for step in found[-1].steps)
-    assert found[-1].secrets == SECRETS
+    assert {job.path.rpartition("/")[2] for job in found if job.secrets} == {"deploy", "cleanup", "sweep"}
+    for job in found:
+        assert job.secrets in (set(), ISSUERS), job.path
+        assert "id-token" not in job.permissions, job.path
+        assert not any("pulumi" in str(step).casefold() for step in job.steps), job.path
+
+
+def test_what_previews_are_deployed_with_is_given_to_the_step_that_writes_it_down_alone() -> None:
+    for name in ("cleanup.yml", "sweep.yml"):
+        (job,) = walk(name, github(pull_request=PULL), {})
+        assert [step["run"] for step in job.steps if "secrets." in str(step)] == [
+            ".venv/bin/aphiria-deploy github outputs --file outputs.json"
+        ]
 
 
 # Production
@@ -198,6 +221,14 @@ def test_the_cache_has_no_say_in_production() -> None:
     assert "production/release/deploy" in paths(production(frozenset({"production/cache"})))
 
 
+def test_without_oidc_productions_own_secret_serves() -> None:
+    context = github() | {"vars": {}}
+    (_, promote, _) = walk("production.yml", context, {"production/resolve": {"preview": "pr-107"}})
+
+    assert not any("pulumi/auth-actions" in step.get("uses", "") for step in promote.steps)
+    assert promote.secrets == ADMINISTRATORS
+
+
 # The rest
 
 
@@ -217,6 +248,21 @@ def test_what_runs_beside_has_one_job(name: str, environment: str, command: str)
     assert any(command in one for one in job.commands)
     assert job.permissions["contents"] == "read"
     assert job.permissions.get("packages") is None
+
+
+def test_the_room_is_left_by_the_workflows_that_are_believed() -> None:
+    leaving = set()
+    for name in names():
+        for job in workflow(name)["jobs"].values():
+            for step in job.get("steps", ()):
+                if "upload-artifact" in step.get("uses", "") and step["with"]["name"] == ROOM:
+                    assert step["with"] | {"path": ROOM_FILE, "overwrite": True, "retention-days": 7} == step["with"]
+                    leaving.add(name)
+
+    assert leaving == {"deploy.yml", "run-sweep.yml"}
+    for path in ROOM_WORKFLOWS:
+        assert path.rpartition("/")[2] in names()
+    assert [one.path for one in walk("sweep.yml", github(), {}) if "room.json" in str(one.steps)] == ["sweep/sweep"]
 
 
 def test_a_clean_up_is_in_no_line_with_deploys() -> None:
@@ -246,5 +292,8 @@ def test_secrets_are_where_an_environment_is() -> None:
 
     for job in everything:
         assert bool(job.secrets) <= (job.environment in {"preview", "production"}), job.path
-        assert ("id-token" in job.permissions) == bool(job.secrets), job.path
+        assert job.secrets in (set(), ISSUERS, ADMINISTRATORS), job.path
+        assert job.secrets != ISSUERS or job.environment == "preview", job.path
+        assert job.secrets != ADMINISTRATORS or job.environment == "production", job.path
+        assert ("id-token" in job.permissions) == (job.secrets == ADMINISTRATORS), job.path
         assert ("packages", "write") not in job.permissions.items() or not job.secrets, job.path
