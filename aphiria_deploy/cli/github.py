@@ -49,12 +49,15 @@ def gate(
     archives: Archives = Path("images"),
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where what is approved goes.")] = Path("approved"),
     branch: Branch = "main",
+    sarif: Annotated[
+        str, typer.Option(metavar="FILE", help="Where what the preflight rules find goes, as SARIF; nowhere, if empty.")
+    ] = "",
     verbose: Verbose = False,
 ) -> None:
     """Look at what a pull request's build left, and write down what would be approved. It writes nothing to GitHub."""
     from aphiria_deploy.cli import stepping
 
-    typer.echo(stepping.gate(run, bundle, archives, out, branch))
+    typer.echo(stepping.gate(run, bundle, archives, out, branch, Path(sarif) if sarif else None))
 
 
 @app.command()
@@ -195,19 +198,6 @@ def drift(
     typer.echo(said)
     if code:
         raise typer.Exit(code)
-
-
-@app.command()
-def sarif(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `check --output sarif` wrote.")],
-    commit: Commit,
-    ref: Annotated[str, typer.Option(metavar="REF", help="The commit's ref: refs/pull/107/head.")],
-    verbose: Verbose = False,
-) -> None:
-    """Give findings to code scanning, which annotates the pull request."""
-    from aphiria_deploy.cli import stepping
-
-    typer.echo(stepping.upload_sarif(file, given.parse_commit(commit) or "", ref))
 
 
 @app.command()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Site
 from aphiria_deploy.cli import issuing
 from aphiria_deploy.cli import room as rooms
+from aphiria_deploy.cli.checking import as_sarif
 from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.options import Format, parse_duration, parse_number
 from aphiria_deploy.errors import InputError
@@ -85,7 +85,7 @@ def make_bundle(environment: str, archives: Path, commit: str | None, out: Path)
     return f"{environment}: {bundle.hash}\n" + "\n".join(f"  {name}: {ref}" for name, ref in images.items())
 
 
-def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str) -> str:
+def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str, sarif: Path | None = None) -> str:
     """Looks at what a build left; what is approved, and what the comment says, goes to a folder.
 
     Raises:
@@ -105,6 +105,11 @@ def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str) -> str:
     if gated.approval and gated.bundle:
         _write(out / APPROVAL, encode_approval(gated.approval))
         _write(out / BUNDLE, bundles.encode(gated.bundle))
+    outputs["findings"] = ""
+    if sarif and gated.preview and gated.report:
+        sarif.parent.mkdir(parents=True, exist_ok=True)
+        _write(sarif, json.dumps(as_sarif(gated.report), indent=1).encode())
+        outputs["findings"] = str(len(gated.report.findings))
     job.give(outputs)
     return f"{outputs['environment'] or 'no deploy'}: {gated.decision.reason}"
 
@@ -294,18 +299,6 @@ def collect(limits: Limits, cluster: Cluster, *, dry: bool, output: Format) -> t
     if output is Format.TEXT:
         return "\n".join(lines), collected.failed
     return msgspec.json.encode(collected).decode(), collected.failed
-
-
-def upload_sarif(file: Path, commit: str, ref: str) -> str:
-    """Gives a SARIF log to code scanning.
-
-    Raises:
-        AphiriaDeployError: The file cannot be read, or GitHub does not take it.
-    """
-    packed = base64.b64encode(gzip.compress(_read(file), mtime=0)).decode()
-    with GitHub.of(os.environ) as github:
-        github.upload_sarif(commit, ref, packed, datetime.now(UTC))
-    return f"{file}: given to code scanning for {commit}"
 
 
 def setup(

@@ -32,9 +32,10 @@ from aphiria_deploy.github.deployments import active, environment_of, read_recor
 from aphiria_deploy.github.difference import difference
 from aphiria_deploy.github.errors import ApprovalError
 from aphiria_deploy.github.models import PullRequest, WorkflowRun
-from aphiria_deploy.github.policy import violations
+from aphiria_deploy.github.policy import judge
 from aphiria_deploy.github.production import departures
 from aphiria_deploy.github.recorded import MEMBER_BYTES, approved_by, seen_room
+from constructs_lib.checks import Report
 
 BUILD: Final = ".github/workflows/build-preview.yml"
 """The workflow whose runs build previews."""
@@ -49,12 +50,14 @@ class Gated:
         preview: What the comment says; none where nothing is to be said.
         approval: What is approved by letting the deploy go on; none where there is to be none.
         bundle: The bundle, as it was looked at.
+        report: What the preflight rules found in it; none where they were not run.
     """
 
     decision: Decision
     preview: Preview | None
     approval: Approval | None = None
     bundle: Bundle | None = None
+    report: Report | None = None
 
 
 def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, branch: str, run_url: str) -> Gated:
@@ -86,10 +89,11 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
     except AphiriaDeployError as error:
         refused = Decision(Gate.CLOSED, "what its build left cannot be deployed")
         return Gated(refused, _refused(pull, run_url, refused.reason, str(error).splitlines()))
-    found = violations(made, reference)
-    if found:
+    judged = judge(made, reference)
+    if judged.violations:
         refused = Decision(Gate.CLOSED, "its bundle holds what a preview may not hold")
-        return Gated(refused, _refused(pull, run_url, refused.reason, [str(one) for one in found]))
+        findings = [str(one) for one in judged.violations]
+        return Gated(refused, _refused(pull, run_url, refused.reason, findings), report=judged.report)
     approval = Approval(
         number=pull.number,
         commit=pull.head.sha,
@@ -114,7 +118,7 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
         reserves=capacity.describe(outlook_of(github, made, branch)),
         departures=departures(made, site.bundle("production", _own_images(made, reference))),
     )
-    return Gated(decision, preview, approval, made)
+    return Gated(decision, preview, approval, made, judged.report)
 
 
 def pull_request_of(opened: Sequence[PullRequest], build: WorkflowRun) -> PullRequest | None:

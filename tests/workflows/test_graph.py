@@ -8,7 +8,7 @@ import pytest
 
 from aphiria_deploy.github.recorded import ROOM, ROOM_FILE, ROOM_WORKFLOWS
 from aphiria_deploy.preview_outputs import VARIABLES
-from tests.workflows.graph import Running, names, walk, workflow
+from tests.workflows.graph import Running, fill, names, walk, workflow
 
 PULL = {"number": 107, "head": {"sha": "c" * 40}}
 DEFAULT = {"default_branch": "main"}
@@ -16,6 +16,7 @@ READ = {"contents": "read"}
 ADMINISTRATORS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
 ISSUERS = set(VARIABLES)
 """What previews are deployed with, which leads to no administrator."""
+GATE = {"actions": "read", "contents": "read", "deployments": "read", "pull-requests": "read"}
 ONE_JOB = "cleanup.yml sweep.yml drift.yml backup-rehearsal.yml build-preview.yml ci.yml".split()
 
 
@@ -82,7 +83,7 @@ def test_a_maintainers_preview_goes_on_without_reviewers() -> None:
 
     assert paths(found) == ["preview/gate", "preview/announce", "preview/push", "preview/deploy/deploy"]
     gate, announce, push, deploy = found
-    assert gate.permissions == {"actions": "read", "contents": "read", "deployments": "read", "pull-requests": "read"}
+    assert gate.permissions == GATE
     assert announce.permissions == {"contents": "read", "pull-requests": "write"}
     assert push.permissions == {"actions": "read", "contents": "read", "packages": "write", "pull-requests": "read"}
     assert deploy.permissions == {
@@ -120,6 +121,55 @@ def test_a_bots_preview_ends_at_the_gate() -> None:
 
 def test_a_refused_preview_is_told_of_and_no_more() -> None:
     assert paths(preview(environment="", number="107")) == ["preview/gate", "preview/announce"]
+
+
+GATED = {
+    "a maintainer's": {"environment": "preview", "number": "107", "commit": "c" * 40, "findings": "0"},
+    "a fork's": {"environment": "preview-reviewed", "number": "107", "commit": "c" * 40, "findings": "2"},
+    "refused for a finding": {"environment": "", "number": "107", "commit": "c" * 40, "findings": "1"},
+    "refused for what is no object": {"environment": "", "number": "107", "commit": "c" * 40, "findings": ""},
+    "a bot's": {"environment": "", "number": "", "commit": "", "findings": ""},
+}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("which", GATED)
+def test_what_the_rules_find_is_shown_in_the_diff_where_it_is_asked_for(which: str, asked: bool) -> None:
+    gate = GATED[which]
+    context = built() | {"vars": {"ANNOTATIONS": "true"} if asked else {}}
+    found = walk("preview.yml", context, {"preview/gate": gate})
+
+    annotating = [job for job in found if "security-events" in job.permissions]
+    assert [job.path for job in annotating] == (["preview/annotate"] if asked and gate["findings"] else [])
+    for job in annotating:
+        assert job.permissions == {"actions": "read", "contents": "read", "security-events": "write"}
+        assert (job.environment, job.secrets, job.commands) == ("", set(), [])
+        upload = job.steps[-1]["with"]
+        filled = {key: fill(value, {"needs": {"gate": {"outputs": gate}}}) for key, value in upload.items()}
+        assert (filled["ref"], filled["sha"]) == ("refs/pull/107/head", "c" * 40)
+    # The gate, which reads what is hostile, may write nothing either way.
+    assert found[0].permissions == GATE
+    left = [step["with"]["name"] for step in found[0].steps if "upload-artifact" in step.get("uses", "")]
+    assert left == (["approved", "findings"] if asked else ["approved"])
+    (command,) = [step for step in found[0].steps if step.get("id") == "gate"]
+    assert fill(command["env"]["SARIF"], {"inputs": found[0].inputs}) == ("findings.sarif" if asked else "")
+    assert [job.path for job in found if job not in annotating] == paths(preview(frozenset(), **gate))
+
+
+def test_annotations_that_fail_stop_nothing() -> None:
+    context = built() | {"vars": {"ANNOTATIONS": "true"}}
+    gate = {"preview/gate": GATED["a maintainer's"]}
+
+    assert "preview/deploy/deploy" in paths(walk("preview.yml", context, gate, frozenset({"preview/annotate"})))
+
+
+def test_no_other_job_may_write_findings() -> None:
+    for name in names():
+        for key, job in workflow(name)["jobs"].items():
+            wanted = job.get("permissions", {}).get("security-events")
+            assert wanted == (
+                "write" if (name, key) in {("preview.yml", "preview"), ("run-preview.yml", "annotate")} else None
+            )
 
 
 @pytest.mark.parametrize(

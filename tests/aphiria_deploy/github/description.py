@@ -44,7 +44,6 @@ USED: dict[str, tuple[str, ...]] = {
     f"{REPOSITORY}/actions/runs/{{run_id}}": ("get",),
     f"{REPOSITORY}/actions/runs/{{run_id}}/artifacts": ("get",),
     f"{REPOSITORY}/actions/artifacts/{{artifact_id}}/{{archive_format}}": ("get",),
-    f"{REPOSITORY}/code-scanning/sarifs": ("post",),
     "/user": ("get",),
     "/users/{username}": ("get",),
     "/orgs/{org}/teams/{team_slug}": ("get",),

@@ -60,7 +60,6 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["github", "setup", "--issuer-token", "90 days"], "--issuer-token: found '90 days', expected a duration"),
         (["github", "outputs"], "PREVIEW_OUTPUTS, PREVIEW_ISSUER_TOKEN, PREVIEW_PULL_TOKEN: found none"),
         (["github", "room"], "the cluster: found none named, expected --kubeconfig FILE"),
-        (["github", "sarif", "none.sarif", "--commit", "f" * 40, "--ref", "x"], "none.sarif: No such file"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_ends_with_2(arguments: list[str], message: str, run: Command) -> None:

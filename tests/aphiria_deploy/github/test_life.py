@@ -4,9 +4,10 @@ engine of the test's own.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,82 @@ def test_a_hostile_bundle_is_told_of_and_not_deployed(project: Project) -> None:
     assert "🚫" in project.comment()
     assert '"namespace": "default"' in project.comment()
     assert not Path("approved/approval.json").exists()
+
+
+def silences(data: dict[str, Any]) -> None:
+    """Runs as root, and says that this is no finding."""
+    web = samples.manifest(data, "Deployment", "web")
+    web["metadata"]["annotations"] = {"deploy.aphiria.com/silence.root-container": "I want it"}
+    pod = web["spec"]["template"]["spec"]
+    for place in (pod, pod["containers"][0]):
+        place["securityContext"]["runAsNonRoot"] = False
+
+
+def warns(data: dict[str, Any]) -> None:
+    """Says no more why this is no finding."""
+    del samples.manifest(data, "ConfigMap", "env-vars")["metadata"]["annotations"]
+
+
+def privileged(data: dict[str, Any]) -> None:
+    web = samples.manifest(data, "Deployment", "web")["spec"]["template"]["spec"]
+    web["containers"][0]["securityContext"]["privileged"] = True
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "goes_on"),
+    [
+        (lambda _: None, "", True),
+        (warns, "cookie-domain", True),
+        (silences, "root-container", False),
+        (privileged, "privileged", False),
+    ],
+)
+def test_what_the_main_branchs_rules_find_is_left_as_sarif_where_it_is_asked_for(
+    change: Callable[[dict[str, Any]], None], rule: str, goes_on: bool, project: Project
+) -> None:
+    project.github.open_pull(107, sha("1"), author="bob", fork="bob/aphiria.com")
+    built = project.build(sha("1"))
+    (built / "bundle.json").write_bytes(bundles.encode(samples.changed(bundles.read(built / "bundle.json"), change)))
+    project.github.build(1, 107)
+    (project.folder / "pyproject.toml").write_text('[tool.aphiria-deploy]\nsite = "apps:site"\n')
+    file = project.begin_run() / "findings.sarif"
+    stepping.gate(1, built / "bundle.json", built / "images", Path("approved"), "main", file)
+
+    found = project.outputs()
+    assert bool(found["environment"]) == goes_on
+    assert (found["number"], found["commit"]) == ("107", sha("1"))
+    (run,) = json.loads(file.read_text())["runs"]
+    told = [one for one in run["results"] if "suppressions" not in one]
+    assert found["findings"] == str(len(told))
+    assert rule in {one["ruleId"] for one in told} | {""}
+    assert bool(told) == bool(rule)
+    # What the main branch silences stays silenced, and every result is somewhere.
+    silenced = [one["ruleId"] for one in run["results"] if "suppressions" in one]
+    assert silenced == ([] if change is warns else ["cookie-domain"])
+    assert all(one["locations"][0]["physicalLocation"]["region"] == {"startLine": 1} for one in run["results"])
+
+
+@pytest.mark.parametrize("why", ["not asked", "no objects", "a bot's"])
+def test_where_nothing_was_asked_or_looked_at_there_is_no_sarif(why: str, project: Project) -> None:
+    pull = project.github.open_pull(107, sha("1"))
+    if why == "a bot's":
+        pull["user"] = {"login": "renovate[bot]", "type": "Bot"}
+    project.github.may("ann", "admin")
+    built = project.build(sha("1"))
+    if why == "no objects":
+        hostile = samples.changed(
+            bundles.read(built / "bundle.json"),
+            lambda data: samples.manifest(data, "Deployment", "web")["spec"].update(template=[]),
+        )
+        (built / "bundle.json").write_bytes(bundles.encode(hostile))
+    project.github.build(1, 107)
+    file = project.begin_run() / "findings.sarif"
+    stepping.gate(
+        1, built / "bundle.json", built / "images", Path("approved"), "main", None if why == "not asked" else file
+    )
+
+    assert not file.exists()
+    assert project.outputs()["findings"] == ""
 
 
 @pytest.mark.parametrize("why", ["no JSON", "another preview", "other images", "another commit", "too large"])
