@@ -7,7 +7,7 @@ over several nodes is no room for it.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any, Final
@@ -80,6 +80,45 @@ class Reservation:
 
 
 @dataclass(frozen=True)
+class Node:
+    """What one node has for pods.
+
+    Attributes:
+        has: What it can allocate; none where it takes no pods.
+        taken: What pods request of it, by their namespaces.
+    """
+
+    has: Share | None
+    taken: Mapping[str, Share]
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a cluster has for pods, and who has taken what of it, node by node.
+
+    Attributes:
+        nodes: The nodes.
+    """
+
+    nodes: tuple[Node, ...]
+
+    def of(self, namespaces: Container[str]) -> Share:
+        """What the pods of some namespaces request, wherever they run."""
+        taken = (share for node in self.nodes for name, share in node.taken.items() if name in namespaces)
+        return sum(taken, Share())
+
+    def cluster(self, *, without: Container[str] = ()) -> Cluster:
+        """The nodes that take pods, as if those of some namespaces were not there."""
+        nodes, free = [], []
+        for node in self.nodes:
+            if node.has is not None:
+                others = (share for name, share in node.taken.items() if name not in without)
+                nodes.append(node.has)
+                free.append(node.has - sum(others, Share()))
+        return Cluster(tuple(nodes), tuple(free))
+
+
+@dataclass(frozen=True)
 class Cluster:
     """What the nodes of a cluster that take pods have for them.
 
@@ -118,6 +157,7 @@ class Outlook:
         fits: Whether there is room for it now; true of one that runs already.
         more: How many more of its size fit beside it.
         unread: Why the cluster could not be read; empty where it could.
+        seen: When the cluster was seen, if that was before the plan was made.
     """
 
     wanted: Reservation
@@ -126,6 +166,7 @@ class Outlook:
     fits: bool | None = None
     more: int | None = None
     unread: str = ""
+    seen: str = ""
 
 
 def reservation(bundle: Bundle) -> Reservation:
@@ -154,41 +195,38 @@ def reservation_of(manifests: Iterable[Mapping[str, Any]]) -> Reservation:
     return Reservation(tuple(steady), max(beside, key=lambda pods: sum(pods, Share()).memory, default=()))
 
 
-def cluster_of(nodes: Iterable[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> Cluster:
-    """Gives what is free on each node that takes pods: what it can allocate, less what its pods request.
+def room_of(nodes: Sequence[Mapping[str, Any]], pods: Iterable[Mapping[str, Any]]) -> Room:
+    """Gives what each node can allocate, and what pods request of it.
 
     Args:
         nodes: The cluster's nodes.
         pods: All pods of the cluster; those that ended reserve nothing.
     """
-    taken: dict[str, Share] = {}
+    taken: dict[str, dict[str, Share]] = {text(at(node, "metadata", "name")): {} for node in nodes}
     for pod in pods:
         if _is_placed(pod):
-            node = text(at(pod, "spec", "nodeName"))
-            taken[node] = taken.get(node, Share()) + _requests(mapping(pod.get("spec")))
+            of = taken.setdefault(text(at(pod, "spec", "nodeName")), {})
+            name = namespace(pod)
+            of[name] = of.get(name, Share()) + _requests(mapping(pod.get("spec")))
     usable = {text(at(node, "metadata", "name")): allocatable(node) for node in nodes if _is_usable(node)}
-    return Cluster(tuple(usable.values()), tuple(room - taken.get(name, Share()) for name, room in usable.items()))
+    return Room(tuple(Node(usable.get(name), of) for name, of in taken.items()))
 
 
-def outlook(
-    manifests: Sequence[Mapping[str, Any]], nodes: Sequence[Mapping[str, Any]], pods: Sequence[Mapping[str, Any]]
-) -> Outlook:
+def outlook(manifests: Sequence[Mapping[str, Any]], room: Room) -> Outlook:
     """Gives what an environment reserves of its cluster, and how many more of its size fit beside it.
 
     Args:
         manifests: The environment's.
-        nodes: The cluster's nodes.
-        pods: All pods of the cluster, those of the environment too where it runs already.
+        room: The cluster's, with the environment's own pods where it runs already.
     """
     wanted = reservation_of(manifests)
     homes = {namespace(item) for item in manifests if text(item.get("kind")) in _KEEPS_RUNNING}
-    own = [pod for pod in pods if namespace(pod) in homes and _is_placed(pod)]
-    cluster = cluster_of(nodes, pods)
-    if sum((_requests(mapping(pod.get("spec"))) for pod in own), Share()).holds(wanted.total):
+    cluster = room.cluster()
+    if room.of(homes).holds(wanted.total):
         fits, more = True, fitting(wanted, cluster.free)
     else:
         # What of it runs already makes room for what comes.
-        count = fitting(wanted, cluster_of(nodes, [pod for pod in pods if namespace(pod) not in homes]).free)
+        count = fitting(wanted, room.cluster(without=homes).free)
         fits, more = count > 0, max(count - 1, 0)
     return Outlook(wanted, len(cluster.nodes), cluster.largest, fits, more)
 
@@ -241,9 +279,10 @@ def describe(found: Outlook) -> str:
     if found.unread:
         parts.append(f"how many more fit is not known: {found.unread}")
     elif found.fits is False:
-        parts.append(f"no room for it when it was planned, on {_nodes(found.nodes)}")
+        parts.append(f"no room for it {found.seen or 'when it was planned'}, on {_nodes(found.nodes)}")
     elif found.more is not None:
-        parts.append(f"{how_many(found.more)} more of this size fit on {_nodes(found.nodes)}")
+        when = f", {found.seen}" if found.seen else ""
+        parts.append(f"{how_many(found.more)} more of this size fit on {_nodes(found.nodes)}{when}")
     return "; ".join(parts)
 
 

@@ -34,8 +34,9 @@ def access_of(outputs: Mapping[str, Any], label: str, environ: Mapping[str, str]
         return load_document(fresh.reveal(), f"kubeconfig of the cluster {cluster_id.strip()}", environment=environ)
     kubeconfig = outputs.get("kubeconfig")
     if isinstance(kubeconfig, str) and kubeconfig.strip():
-        where = f"kubeconfig in {label}; it dies 7 days after the stack's last run, with {TOKEN} a new one is fetched"
-        return load_document(kubeconfig, where, environment=environ)
+        # Without the cluster's ID it is no administrator's, and nothing that could be fetched anew.
+        life = f"; it dies 7 days after the stack's last run, with {TOKEN} a new one is fetched" if cluster_id else ""
+        return load_document(kubeconfig, f"kubeconfig in {label}{life}", environment=environ)
     raise InputError(
         f"the cluster: found none named: {label} has no kubeconfig; expected one there, or a clusterId and a token of "
         f"its account in {TOKEN}, or --kubeconfig FILE or --context NAME beside it"

@@ -14,7 +14,9 @@ _SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sa
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning"}
 
 
-def sarif(report: Report, rules: Mapping[str, Rule], root: PurePath) -> dict[str, Any]:
+def sarif(
+    report: Report, rules: Mapping[str, Rule], root: PurePath, definition: PurePath | None = None
+) -> dict[str, Any]:
     """Gives a report as a SARIF log: one run, the rules that are known, a result for each finding.
 
     Silenced findings are in it as suppressed results, with their reasons.
@@ -23,11 +25,14 @@ def sarif(report: Report, rules: Mapping[str, Rule], root: PurePath) -> dict[str
         report: The findings.
         rules: The rules that ran, by name.
         root: The folder that the files' addresses are relative to: the checkout's.
+        definition: The file of what is in no file of its own, such as an environment's objects: GitHub refuses a whole
+            log for one result that is nowhere.
     """
     names = list(rules)
-    results = [_result(finding, names, root) for finding in report.findings]
+    results = [_result(finding, names, root, definition) for finding in report.findings]
     results += [
-        _result(one.finding, names, root) | {"suppressions": [{"kind": "inSource", "justification": one.reason}]}
+        _result(one.finding, names, root, definition)
+        | {"suppressions": [{"kind": "inSource", "justification": one.reason}]}
         for one in report.silenced
     ]
     driver = {
@@ -58,7 +63,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, names: list[str], root: PurePath) -> dict[str, Any]:
+def _result(finding: Finding, names: list[str], root: PurePath, definition: PurePath | None) -> dict[str, Any]:
     where = f"{finding.namespace}/" if finding.namespace else ""
     place = f"{finding.kind} {where}{finding.name}"
     text = f"{place}: {f'{finding.path}: ' if finding.path else ''}{finding.message}. {finding.hint}"
@@ -69,6 +74,8 @@ def _result(finding: Finding, names: list[str], root: PurePath) -> dict[str, Any
     }
     if finding.file:
         location["physicalLocation"] = _physical(PurePath(finding.file), finding.line, root)
+    elif definition:
+        location["physicalLocation"] = _physical(definition, 1, root)
     return {
         "ruleId": finding.rule,
         "ruleIndex": names.index(finding.rule),

@@ -34,6 +34,19 @@ def project_folder(folder: Path) -> Path:
     return _project(folder)[0].parent
 
 
+def definition(folder: Path) -> Path:
+    """Gives the file in which the site is defined, for what is found in no file of its own. Nothing of it is imported.
+
+    Raises:
+        InputError: There is no project, or its settings are not valid.
+    """
+    project, settings = _project(folder)
+    module = str(settings.get("site", "")).partition(":")[0]
+    beside = project.parent.joinpath(*module.split("."))
+    candidates = (beside / "__init__.py", beside.with_name(f"{beside.name}.py"))
+    return next((one for one in candidates if module and one.is_file()), project)
+
+
 def cluster_folder(folder: Path) -> Path:
     """Gives the folder of the Pulumi program that makes the site's clusters: ``cluster``, or what the project names.
 

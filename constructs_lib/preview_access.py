@@ -245,8 +245,12 @@ def _issuer(props: PreviewAccessProps) -> list[dict[str, Any]]:
             _rule("", "serviceaccounts", _KEEP),
             _rule("", "serviceaccounts/token", ["create"]),
         ],
-        # Whoever deploys sees first that this is the cluster that was meant.
-        placement.namespace: [_rule("", "configmaps", ["get"], "cluster")],
+        placement.namespace: [
+            # Whoever deploys sees first that this is the cluster that was meant.
+            _rule("", "configmaps", ["get"], "cluster"),
+            # Which previews there are; each account that it makes reads these records too, and they hold no secret.
+            _rule("", "secrets", ["list"]),
+        ],
         # What it may not do itself it could not grant without "escalate" and "bind"; the policy says what it grants.
         props.database_job.placement.namespace: [
             _rule("rbac.authorization.k8s.io", "roles", [*_KEEP, "escalate", "bind"])
@@ -254,6 +258,9 @@ def _issuer(props: PreviewAccessProps) -> list[dict[str, Any]]:
     }
     everywhere = [
         _rule("", "namespaces", [*_READ, "create", "patch"]),
+        # What previews reserve, how they are, and how many more fit: a plan and a list say it.
+        _rule("", "nodes pods", ["list"]),
+        _rule("apps", "deployments", ["list"]),
         _rule("rbac.authorization.k8s.io", "rolebindings", _KEEP),
         _rule("rbac.authorization.k8s.io", "clusterroles", ["bind"], _PREVIEW),
         *(

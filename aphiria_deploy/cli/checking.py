@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from aphiria_deploy.cli.options import CheckFormat
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.preflight import check_bundle
 from aphiria_deploy.sarif import sarif
-from aphiria_deploy.site import load_site
+from aphiria_deploy.site import definition, load_site
 from constructs_lib import checks
 from constructs_lib.checks import load
 from constructs_lib.checks.reader import InputError as UnreadableError
@@ -79,9 +80,20 @@ def render(report: checks.Report, output: CheckFormat) -> str:
             silenced = [{**asdict(one.finding), "reason": one.reason} for one in report.silenced]
             return json.dumps({"findings": findings, "silenced": silenced}, indent=2)
         case CheckFormat.SARIF:
-            return json.dumps(sarif(report, checks.all_rules(), Path.cwd()), indent=2)
+            return json.dumps(as_sarif(report), indent=2)
         case CheckFormat.TEXT:
             return _text(report)
+
+
+def as_sarif(report: checks.Report) -> dict[str, Any]:
+    """Gives a report as a SARIF log, for the checkout that the folder is in.
+
+    Raises:
+        InputError: A finding is in no file, and the folder is no site's.
+    """
+    found = [*report.findings, *(one.finding for one in report.silenced)]
+    folder = Path.cwd()
+    return sarif(report, checks.all_rules(), folder, definition(folder) if any(not one.file for one in found) else None)
 
 
 def _text(report: checks.Report) -> str:

@@ -64,7 +64,7 @@ def outputs(stack: str, file: Path | None, for_previews: Path | None, seconds: f
     if for_previews:
         values = preview_outputs.for_previews(values, _read(for_previews), f"stack {stack}")
     if file:
-        _write_secretly(file, json.dumps(values, indent=2))
+        write_secretly(file, json.dumps(values, indent=2))
     return {name: value for name, value in masked(found).items() if name in values}
 
 
@@ -167,8 +167,12 @@ def _read(file: Path) -> str:
         raise InputError(f"--for-previews: {file}: {error.strerror}; expected a kubeconfig") from error
 
 
-def _write_secretly(file: Path, text: str) -> None:
-    """Writes a file that nobody else may read, also while it is written."""
+def write_secretly(file: Path, text: str) -> None:
+    """Writes a file that nobody else may read, also while it is written.
+
+    Raises:
+        InputError: It cannot be written.
+    """
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as opened:

@@ -35,7 +35,7 @@ class Foresight:
         """Gives what is reserved by what a plan deploys; None of a plan that changes no object, or of no preview."""
         if self._found is None and self._is_preview and plan.changes_objects:
             # Here, because what changes nothing asks nobody.
-            from aphiria_deploy.capacity import Outlook, outlook, reservation_of
+            from aphiria_deploy.capacity import Outlook, outlook, reservation_of, room_of
             from aphiria_deploy.cli.room import read
 
             manifests = [step.manifest for step in plan.steps]
@@ -43,5 +43,5 @@ class Foresight:
             if isinstance(seen, str):
                 self._found = Outlook(reservation_of(manifests), unread=seen)
             else:
-                self._found = outlook(manifests, *seen)
+                self._found = outlook(manifests, room_of(*seen))
         return self._found

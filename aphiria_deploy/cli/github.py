@@ -49,12 +49,15 @@ def gate(
     archives: Archives = Path("images"),
     out: Annotated[Path, typer.Option(metavar="DIR", help="Where what is approved goes.")] = Path("approved"),
     branch: Branch = "main",
+    sarif: Annotated[
+        str, typer.Option(metavar="FILE", help="Where what the preflight rules find goes, as SARIF; nowhere, if empty.")
+    ] = "",
     verbose: Verbose = False,
 ) -> None:
     """Look at what a pull request's build left, and write down what would be approved. It writes nothing to GitHub."""
     from aphiria_deploy.cli import stepping
 
-    typer.echo(stepping.gate(run, bundle, archives, out, branch))
+    typer.echo(stepping.gate(run, bundle, archives, out, branch, Path(sarif) if sarif else None))
 
 
 @app.command()
@@ -108,6 +111,19 @@ def deploy(
         raise typer.Exit(1)
 
 
+@app.command("outputs")
+def write_outputs(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="Where they go; only you may read it.")] = Path(
+        "outputs.json"
+    ),
+    verbose: Verbose = False,
+) -> None:
+    """Write what previews are deployed with, as the job's secrets say it, for --outputs FILE."""
+    from aphiria_deploy.cli import issuing
+
+    typer.echo(issuing.write_outputs(file))
+
+
 @app.command()
 def cleanup(
     number: Number,
@@ -126,6 +142,20 @@ def cleanup(
     typer.echo(said)
     if not clean:
         raise typer.Exit(1)
+
+
+@app.command()
+def room(
+    file: Annotated[Path, typer.Option(metavar="FILE", help="Where it goes.")] = Path("room.json"),
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write down what the previews' cluster has for more, for plans that are made without a credential of it."""
+    from aphiria_deploy.cli import stepping
+
+    typer.echo(stepping.room(file, stepping.Cluster(kubeconfig, context, outputs)))
 
 
 @app.command()
@@ -171,32 +201,34 @@ def drift(
 
 
 @app.command()
-def sarif(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What `check --output sarif` wrote.")],
-    commit: Commit,
-    ref: Annotated[str, typer.Option(metavar="REF", help="The commit's ref: refs/pull/107/head.")],
-    verbose: Verbose = False,
-) -> None:
-    """Give findings to code scanning, which annotates the pull request."""
-    from aphiria_deploy.cli import stepping
-
-    typer.echo(stepping.upload_sarif(file, given.parse_commit(commit) or "", ref))
-
-
-@app.command()
 def setup(
     reviewer: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Who may approve: a user, or @team. May be repeated.")
     ] = None,
     branch: Branch = "main",
+    issuer_token: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION",
+            help="Make what previews are deployed with anew: a token of the account preview-issuer, to last so long.",
+        ),
+    ] = "",
     yes: Yes = False,
+    kubeconfig: Kubeconfig = None,
+    context: Context = "",
+    outputs: Outputs = None,
     output: Output = Format.TEXT,
     verbose: Verbose = False,
 ) -> None:
-    """Show what the repository lacks, and with --yes make what can be made."""
+    """Show what the repository lacks, and with --yes make what can be made.
+
+    The cluster is asked for a token alone, and only with --issuer-token; --outputs has the outputs of preview-base.
+    """
     from aphiria_deploy.cli import stepping
 
-    typer.echo(stepping.setup(reviewer or [], branch, yes=yes, output=output))
+    seconds = given.parse_duration(issuer_token, "--issuer-token") if issuer_token else None
+    cluster = stepping.Cluster(kubeconfig, context, outputs)
+    typer.echo(stepping.setup(reviewer or [], branch, seconds, cluster, yes=yes, output=output))
 
 
 def gc(

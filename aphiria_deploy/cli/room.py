@@ -73,7 +73,7 @@ def summary(deployments: Mapping[str, Objects], seen: tuple[Objects, Objects] | 
     """
     previews = [capacity.reservation_of(items) for name, items in deployments.items() if name.startswith("pr-")]
     size = capacity.usual(previews)
-    cluster = None if isinstance(seen, str) else capacity.cluster_of(*seen)
+    cluster = None if isinstance(seen, str) else capacity.room_of(*seen).cluster()
     more = capacity.fitting(size, cluster.free) if size and cluster else None
     parts = _previews_text(previews)
     parts += [f"what the cluster has for more is not known: {seen}"] if cluster is None else _requested(cluster)

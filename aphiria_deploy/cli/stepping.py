@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +12,12 @@ from pathlib import Path
 import msgspec
 
 from aphiria_deploy import bundle as bundles
+from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Site
+from aphiria_deploy.cli import issuing
+from aphiria_deploy.cli import room as rooms
+from aphiria_deploy.cli.checking import as_sarif
+from aphiria_deploy.cli.connecting import Stack, Where, connect
 from aphiria_deploy.cli.options import Format, parse_duration, parse_number
 from aphiria_deploy.errors import InputError
 from aphiria_deploy.github import collecting, drifting, previews, releasing, settings
@@ -30,9 +34,12 @@ from aphiria_deploy.github.job import SUMMARY_BYTES, Job
 from aphiria_deploy.github.recorded import APPROVAL, BUNDLE, decode_approval, encode_approval
 from aphiria_deploy.github.selection import Limits, describe
 from aphiria_deploy.github.work import Work
+from aphiria_deploy.kube import Cancellation, Client, Deadline, cancelled_by_signals
+from aphiria_deploy.room import SeenRoom, encode
 from aphiria_deploy.site import load_site
 
 COMMENT = "comment.md"
+_LOOK_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,11 @@ class Cluster:
     kubeconfig: Path | None
     context: str
     outputs: Path | None
+
+    @property
+    def where(self) -> Where:
+        """The same, for what works on it in this process."""
+        return Where(self.kubeconfig, self.context, self.outputs)
 
     def engine(self, wait_for_lock: str = "") -> CommandEngine:
         """The engine, for that cluster."""
@@ -73,7 +85,7 @@ def make_bundle(environment: str, archives: Path, commit: str | None, out: Path)
     return f"{environment}: {bundle.hash}\n" + "\n".join(f"  {name}: {ref}" for name, ref in images.items())
 
 
-def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str) -> str:
+def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str, sarif: Path | None = None) -> str:
     """Looks at what a build left; what is approved, and what the comment says, goes to a folder.
 
     Raises:
@@ -93,6 +105,11 @@ def gate(run: int, bundle: Path, archives: Path, out: Path, branch: str) -> str:
     if gated.approval and gated.bundle:
         _write(out / APPROVAL, encode_approval(gated.approval))
         _write(out / BUNDLE, bundles.encode(gated.bundle))
+    outputs["findings"] = ""
+    if sarif and gated.preview and gated.report:
+        sarif.parent.mkdir(parents=True, exist_ok=True)
+        _write(sarif, json.dumps(as_sarif(gated.report), indent=1).encode())
+        outputs["findings"] = str(len(gated.report.findings))
     job.give(outputs)
     return f"{outputs['environment'] or 'no deploy'}: {gated.decision.reason}"
 
@@ -160,6 +177,25 @@ def cleanup(number: int, cluster: Cluster, wait_for_lock: str) -> tuple[str, boo
     if report is None:
         return f"pr-{number}: its pull request is open: nothing was removed", True
     return f"pr-{number}: {report.result}", report.clean
+
+
+def room(file: Path, cluster: Cluster) -> str:
+    """Writes down what a cluster has for more previews; where that cannot be read, says why and writes nothing.
+
+    Raises:
+        AphiriaDeployError: No cluster is named, or it cannot be reached; or the file cannot be written.
+    """
+    where, cancellation = cluster.where, Cancellation()
+    with cancelled_by_signals(cancellation), Client(connect(where, Stack(where, None))) as client:
+        deadline = Deadline.after(_LOOK_SECONDS, "looking at the cluster", cancellation)
+        client.probe(deadline)
+        seen = rooms.read(client, deadline)
+        now = client.now()
+    if isinstance(seen, str):
+        return f"what the cluster has for more previews is not known: {seen}"
+    found = capacity.room_of(*seen)
+    _write(file, encode(SeenRoom(found, now)))
+    return f"{file}: {len(found.cluster().nodes)} nodes that take pods"
 
 
 def resolve(commit: str, branch: str) -> str:
@@ -265,27 +301,27 @@ def collect(limits: Limits, cluster: Cluster, *, dry: bool, output: Format) -> t
     return msgspec.json.encode(collected).decode(), collected.failed
 
 
-def upload_sarif(file: Path, commit: str, ref: str) -> str:
-    """Gives a SARIF log to code scanning.
-
-    Raises:
-        AphiriaDeployError: The file cannot be read, or GitHub does not take it.
-    """
-    packed = base64.b64encode(gzip.compress(_read(file), mtime=0)).decode()
-    with GitHub.of(os.environ) as github:
-        github.upload_sarif(commit, ref, packed, datetime.now(UTC))
-    return f"{file}: given to code scanning for {commit}"
-
-
-def setup(reviewers: list[str], branch: str, *, yes: bool, output: Format) -> str:
+def setup(
+    reviewers: list[str], branch: str, seconds: float | None, cluster: Cluster, *, yes: bool, output: Format
+) -> str:
     """Shows what the repository lacks, and makes what can be made.
 
+    Args:
+        reviewers: Who may approve.
+        branch: The main branch.
+        seconds: How long a new token of the account that deploys previews is to last; None where none is to be made.
+        cluster: The previews' cluster, which only such a token is asked of.
+        yes: Whether what can be made is made.
+        output: How to report.
+
     Raises:
-        AphiriaDeployError: One of GitHub's.
+        AphiriaDeployError: One of GitHub's; or there is no such token.
     """
     with GitHub.of(os.environ) as github:
-        plan = settings.plan(github, reviewers, branch)
-        done = settings.apply(github, plan) if yes else []
+        plan = settings.plan(github, reviewers, branch, issues=seconds is not None)
+        # Before anything is changed: it may not be had.
+        previews = issuing.issued(cluster.where, seconds) if yes and seconds is not None else {}
+        done = settings.apply(github, plan, previews) if yes else []
     return settings.as_json(plan, done) if output is Format.JSON else settings.as_text(plan, done)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -15,6 +14,7 @@ from aphiria_deploy.errors import InputError
 from aphiria_deploy.github.errors import GitHubAccessError, GitHubInvalidError, GitHubNotFoundError
 from aphiria_deploy.github.models import (
     Artifact,
+    Artifacts,
     BranchRule,
     Comment,
     Commit,
@@ -272,27 +272,15 @@ class GitHub:
         """What a run left."""
         return self._transport.pages(f"{self._base}/actions/runs/{run}/artifacts", Artifact, key="artifacts")
 
+    def newest_artifacts(self, name: str) -> list[Artifact]:
+        """The newest artifacts of a name, whichever runs left them: one page of them, the newest first."""
+        query = {"name": name, "per_page": "100"}
+        found = self._transport.get(f"{self._base}/actions/artifacts", Artifacts, query).artifacts
+        return sorted(found, key=lambda one: one.id, reverse=True)
+
     def artifact(self, artifact: int) -> bytes:
         """The ZIP file of an artifact, of at most ``ARTIFACT_BYTES``."""
         return self._transport.content(f"{self._base}/actions/artifacts/{artifact}/zip", ARTIFACT_BYTES)
-
-    def upload_sarif(self, commit: str, ref: str, sarif: str, started: datetime) -> None:
-        """Gives findings to code scanning, which annotates the pull request.
-
-        Args:
-            commit: The commit that they are about.
-            ref: Its ref: ``refs/pull/107/head``.
-            sarif: The SARIF log, gzipped and in base64.
-            started: When the check began.
-        """
-        body = {
-            "commit_sha": commit,
-            "ref": ref,
-            "sarif": sarif,
-            "started_at": started.isoformat(),
-            "tool_name": "aphiria-deploy",
-        }
-        self._transport.write("POST", f"{self._base}/code-scanning/sarifs", body, repeatable=True)
 
     # Accounts
 

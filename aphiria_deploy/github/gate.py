@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from aphiria_deploy import bundle as bundles
 from aphiria_deploy import capacity
 from aphiria_deploy.bundle import Bundle, Site
+from aphiria_deploy.capacity import Outlook
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.github.approval import (
     Approval,
@@ -30,9 +32,10 @@ from aphiria_deploy.github.deployments import active, environment_of, read_recor
 from aphiria_deploy.github.difference import difference
 from aphiria_deploy.github.errors import ApprovalError
 from aphiria_deploy.github.models import PullRequest, WorkflowRun
-from aphiria_deploy.github.policy import violations
+from aphiria_deploy.github.policy import judge
 from aphiria_deploy.github.production import departures
-from aphiria_deploy.github.recorded import MEMBER_BYTES, approved_by
+from aphiria_deploy.github.recorded import MEMBER_BYTES, approved_by, seen_room
+from constructs_lib.checks import Report
 
 BUILD: Final = ".github/workflows/build-preview.yml"
 """The workflow whose runs build previews."""
@@ -47,12 +50,14 @@ class Gated:
         preview: What the comment says; none where nothing is to be said.
         approval: What is approved by letting the deploy go on; none where there is to be none.
         bundle: The bundle, as it was looked at.
+        report: What the preflight rules found in it; none where they were not run.
     """
 
     decision: Decision
     preview: Preview | None
     approval: Approval | None = None
     bundle: Bundle | None = None
+    report: Report | None = None
 
 
 def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, branch: str, run_url: str) -> Gated:
@@ -84,10 +89,11 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
     except AphiriaDeployError as error:
         refused = Decision(Gate.CLOSED, "what its build left cannot be deployed")
         return Gated(refused, _refused(pull, run_url, refused.reason, str(error).splitlines()))
-    found = violations(made, reference)
-    if found:
+    judged = judge(made, reference)
+    if judged.violations:
         refused = Decision(Gate.CLOSED, "its bundle holds what a preview may not hold")
-        return Gated(refused, _refused(pull, run_url, refused.reason, [str(one) for one in found]))
+        findings = [str(one) for one in judged.violations]
+        return Gated(refused, _refused(pull, run_url, refused.reason, findings), report=judged.report)
     approval = Approval(
         number=pull.number,
         commit=pull.head.sha,
@@ -109,10 +115,10 @@ def gate(github: GitHub, site: Site, run: int, bundle: Path, archives: Path, *, 
         images={name: image.ref for name, image in made.images.items()},
         bundle=made.hash,
         plan=difference(recorded_bundle(github, f"pr-{pull.number}", branch), made),
-        reserves=capacity.describe(capacity.Outlook(capacity.reservation(made))),
+        reserves=capacity.describe(outlook_of(github, made, branch)),
         departures=departures(made, site.bundle("production", _own_images(made, reference))),
     )
-    return Gated(decision, preview, approval, made)
+    return Gated(decision, preview, approval, made, judged.report)
 
 
 def pull_request_of(opened: Sequence[PullRequest], build: WorkflowRun) -> PullRequest | None:
@@ -144,6 +150,28 @@ def recorded_bundle(github: GitHub, environment: str, branch: str) -> Bundle | N
     record = read_record(deployment) if deployment else None
     approved = approved_by(github, record, branch) if record else None
     return approved.bundle if approved else None
+
+
+def outlook_of(github: GitHub, made: Bundle, branch: str, now: datetime | None = None) -> Outlook:
+    """Gives what a preview reserves of its cluster, as the cluster was seen last: nobody can see it from here.
+
+    Args:
+        github: GitHub.
+        made: The preview's bundle.
+        branch: The main branch.
+        now: The time.
+    """
+    wanted = capacity.reservation(made)
+    try:
+        seen = seen_room(github, branch)
+    except AphiriaDeployError as error:
+        # A preview does not fail for what is only told.
+        return Outlook(wanted, unread=str(error).splitlines()[0])
+    if seen is None:
+        return Outlook(
+            wanted, unread="nobody has looked at the cluster in the last days: the next deploy or sweep does"
+        )
+    return seen.outlook(made.manifests, now or datetime.now(UTC))
 
 
 def reference_of(site: Site, environment: str, images: Mapping[str, str]) -> Bundle:

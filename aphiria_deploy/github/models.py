@@ -230,6 +230,22 @@ class WorkflowRun(_Read, frozen=True):
     triggering_actor: User | None = None
 
 
+class LeavingRun(_Read, frozen=True):
+    """The run that left an artifact, as the artifact names it.
+
+    Attributes:
+        id: Its number.
+        head_branch: Its branch.
+        repository_id: The repository.
+        head_repository_id: The one that its commit is of: a fork's, for the run of a fork's pull request.
+    """
+
+    id: int | None = None
+    head_branch: str | None = None
+    repository_id: int | None = None
+    head_repository_id: int | None = None
+
+
 class Artifact(_Read, frozen=True):
     """A file that a workflow run left."""
 
@@ -237,6 +253,13 @@ class Artifact(_Read, frozen=True):
     name: str
     size_in_bytes: int
     expired: bool
+    workflow_run: LeavingRun | None = None
+
+
+class Artifacts(_Read, frozen=True):
+    """A page of what runs left."""
+
+    artifacts: list[Artifact]
 
 
 class PublicKey(_Read, frozen=True):

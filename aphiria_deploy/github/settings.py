@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,9 +17,10 @@ from aphiria_deploy.github.drifting import LABEL
 from aphiria_deploy.github.models import Environment, Reviewer
 from aphiria_deploy.github.selection import KEEP
 from aphiria_deploy.masked import SecretValue
+from aphiria_deploy.preview_outputs import RENEW, VARIABLES
 
 SECRETS: Final = ("DIGITALOCEAN_TOKEN", "PULUMI_ACCESS_TOKEN")
-"""What the jobs that deploy are given, each from this command's environment variable of that name."""
+"""What the jobs that work on production are given, each from this command's environment variable of that name."""
 LABELS: Final[Mapping[str, tuple[str, str]]] = {
     KEEP: ("0e8a16", "Keep the preview of this pull request, however old it gets"),
     LABEL: ("d93f0b", "What is in a cluster departed from its last release"),
@@ -27,7 +28,8 @@ LABELS: Final[Mapping[str, tuple[str, str]]] = {
 
 _ENVIRONMENTS: Final = (Gate.OPEN.value, Gate.REVIEWED.value, PRODUCTION)
 # The one with reviewers has none: what waits there pushes images, and no more.
-_WITH_SECRETS: Final = (Gate.OPEN.value, PRODUCTION)
+_WITH_SECRETS: Final[Mapping[str, tuple[str, ...]]] = {Gate.OPEN.value: VARIABLES, PRODUCTION: SECRETS}
+_NOTHING: Final[Mapping[str, SecretValue]] = {}
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Plan:
         labels: The labels to create.
         secrets: The secrets to set, by environment and name.
         by_hand: What a person must do.
-        values: Their values, by name.
+        values: Their values, by name; those of previews are made when they are set.
     """
 
     environments: tuple[Wanted, ...]
@@ -72,6 +74,11 @@ class Plan:
     values: Mapping[str, SecretValue] = field(default_factory=dict, repr=False)
 
     @property
+    def issues(self) -> bool:
+        """Whether what previews are deployed with is to be made."""
+        return any(name in VARIABLES for _, name in self.secrets)
+
+    @property
     def steps(self) -> list[str]:
         """What ``--yes`` does, line by line."""
         lines = [f"environment {one.name}: {', '.join(one.lacks)}" for one in self.environments if one.lacks]
@@ -79,7 +86,14 @@ class Plan:
         return [*lines, *(f"secret {name} of {environment}: set it" for environment, name in self.secrets)]
 
 
-def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping[str, str] = os.environ) -> Plan:
+def plan(
+    github: GitHub,
+    reviewers: Sequence[str],
+    branch: str,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    issues: bool = False,
+) -> Plan:
     """Compares a repository with what it needs. It changes nothing.
 
     Args:
@@ -87,6 +101,7 @@ def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping
         reviewers: Who may approve: ``user`` or ``@team``.
         branch: The main branch.
         environ: This command's environment variables, of which the secret's value is taken where it is there.
+        issues: Whether what previews are deployed with is to be made, also where it is there.
 
     Raises:
         AphiriaDeployError: One of GitHub's; or a reviewer is none.
@@ -98,19 +113,29 @@ def plan(github: GitHub, reviewers: Sequence[str], branch: str, environ: Mapping
     there = {
         one.name: github.secret_names(one.name) for one in environments if one.exists and one.name in _WITH_SECRETS
     }
-    secrets = tuple((place, name) for place in _WITH_SECRETS for name in values if name not in there.get(place, ()))
+    previews = tuple((Gate.OPEN.value, name) for name in VARIABLES if issues)
+    secrets = (*previews, *((PRODUCTION, name) for name in values if name not in there.get(PRODUCTION, ())))
     reviewed = next(one for one in environments if one.name == Gate.REVIEWED.value)
     return Plan(
         environments,
         tuple(name for name in LABELS if name.casefold() not in known),
         secrets,
-        (*_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers)), *_odd_branches(environments)),
+        (
+            *_by_hand(github.repository, branch, has_reviewers=bool(reviewed.reviewers)),
+            *_previews_by_hand(there.get(Gate.OPEN.value, ()), issues=issues),
+            *_odd_branches(environments),
+        ),
         values,
     )
 
 
-def apply(github: GitHub, planned: Plan) -> list[str]:
+def apply(github: GitHub, planned: Plan, previews: Mapping[str, SecretValue] = _NOTHING) -> list[str]:
     """Makes what is missing; the same again does nothing.
+
+    Args:
+        github: GitHub.
+        planned: What is missing.
+        previews: What previews are deployed with, where the plan sets it.
 
     Returns:
         What was done.
@@ -133,7 +158,7 @@ def apply(github: GitHub, planned: Plan) -> list[str]:
         github.create_label(name, color=color, description=description)
     for environment, name in planned.secrets:
         key = github.secrets_key(environment)
-        encrypted = sealed(planned.values[name], key.key)
+        encrypted = sealed({**planned.values, **previews}[name], key.key)
         github.put_secret(environment, name, key_id=key.key_id, encrypted=encrypted)
     return planned.steps
 
@@ -184,6 +209,25 @@ def _wanted(github: GitHub, name: str, chosen: Sequence[Mapping[str, Any]], bran
     return Wanted(name, tuple(reviewers), branch, found is not None, tuple(lacks), add_branch, others)
 
 
+def _previews_by_hand(there: Collection[str], *, issues: bool) -> list[str]:
+    missing = [name for name in VARIABLES if name not in there]
+    left = [name for name in SECRETS if name in there]
+    place = Gate.OPEN.value
+    lines = []
+    if missing and not issues:
+        lines.append(
+            f"{place}: found no {', '.join(missing)}: where an administrator reaches the previews' cluster, run "
+            f"`{RENEW}`"
+        )
+    if left:
+        # Not here: who set them may have meant them for something else.
+        lines.append(
+            f"{place}: {', '.join(left)}: no job reads it there, and it leads to an administrator: "
+            + "; ".join(f"gh secret delete {name} --env {place}" for name in left)
+        )
+    return lines
+
+
 def _odd_branches(environments: Sequence[Wanted]) -> list[str]:
     return [
         f"{one.name}: {', '.join(one.others)} may deploy to it too: remove the rule, unless that is meant"
@@ -230,10 +274,10 @@ def _by_hand(repository: str, branch: str, *, has_reviewers: bool) -> list[str]:
         f"{settings}/branches: protect {branch}, with a required review, so that nobody alone changes what deploys",
         f"{settings}/actions: approval for workflows of all external contributors; read-only token by default; no "
         "workflow may approve pull requests",
-        "Pulumi: register GitHub as an OIDC issuer for this repository's environments, and set the repository's "
-        "variable PULUMI_ORGANIZATION; without, export PULUMI_ACCESS_TOKEN and run this again",
+        f"Pulumi: register GitHub as an OIDC issuer for this repository's environment {PRODUCTION} alone, and set the "
+        "repository's variable PULUMI_ORGANIZATION; without, export PULUMI_ACCESS_TOKEN and run this again",
         "DigitalOcean has no OIDC: export DIGITALOCEAN_TOKEN and run this again; what is exported becomes a secret of "
-        f"the environments {' and '.join(_WITH_SECRETS)}",
+        f"the environment {PRODUCTION}",
         "ghcr.io: give this repository the role Write at the packages of its images, and the clusters' pull token Read",
         "docs/SECRETS.md says of every credential that remains who holds it, and how it is rotated",
     ]

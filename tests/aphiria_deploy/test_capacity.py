@@ -13,10 +13,10 @@ from aphiria_deploy.capacity import (
     Outlook,
     Reservation,
     Share,
-    cluster_of,
     fitting,
     outlook,
     reservation,
+    room_of,
     usual,
 )
 from tests.aphiria_deploy.github.bundles import changed, manifest, preview, production
@@ -115,14 +115,14 @@ def pod(
 
 def test_what_is_free_is_what_pods_do_not_request() -> None:
     pods = [pod("a"), pod("a", "Pending"), pod("a", "Succeeded"), pod("a", "Failed"), pod("b"), pod("")]
-    found = cluster_of([node("a"), node("b"), node("c")], pods)
+    found = room_of([node("a"), node("b"), node("c")], pods).cluster()
 
     assert found.free == (NODE - share("1", 2048, 2), NODE - share("0.5", 1024), NODE)
     assert found.allocatable == NODE * 3
     assert found.requested == share("1.5", 3072, 3)
     assert found.largest == NODE
-    assert cluster_of([], pods) == Cluster((), ())
-    assert cluster_of([], pods).largest is None
+    assert room_of([], pods).cluster() == Cluster((), ())
+    assert room_of([], pods).cluster().largest is None
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_what_is_free_is_what_pods_do_not_request() -> None:
     ],
 )
 def test_a_node_that_takes_no_pods_is_no_room(more: dict[str, Any]) -> None:
-    assert cluster_of([node("a", **more)], []) == Cluster((), ())
+    assert room_of([node("a", **more)], []).cluster() == Cluster((), ())
 
 
 HOME = "preview-pr-107"
@@ -168,7 +168,7 @@ NODES = [node("a"), node("b"), node("c")]
 def test_how_many_more_fit_beside_it(
     nodes: list[dict[str, Any]], pods: list[dict[str, Any]], fits: bool, more: int
 ) -> None:
-    found = outlook(preview().manifests, nodes, pods)
+    found = outlook(preview().manifests, room_of(nodes, pods))
 
     assert (found.fits, found.more, found.nodes, found.unread) == (fits, more, len(nodes), "")
     assert found.wanted == reservation(preview())

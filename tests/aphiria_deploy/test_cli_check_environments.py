@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+import apps
 from aphiria_deploy.cli.checking import check_environments
 from aphiria_deploy.cli.main import app
 from aphiria_deploy.errors import InputError
@@ -28,6 +29,18 @@ def test_the_one_silenced_finding_is_listed_with_its_reason() -> None:
     (silenced,) = json.loads(done.stdout)["silenced"]
     assert (silenced["rule"], silenced["name"]) == ("cookie-domain", "env-vars")
     assert "until they have a domain of their own" in silenced["reason"]
+
+
+def test_in_sarif_what_is_in_no_file_is_where_the_site_is_defined(monkeypatch: pytest.MonkeyPatch) -> None:
+    """GitHub refuses a whole log for one result that is nowhere."""
+    monkeypatch.chdir(Path(apps.__file__).parents[1])
+    done = CliRunner().invoke(app, ["check", "pr-107", "--output", "sarif"])
+
+    (result,) = json.loads(done.stdout)["runs"][0]["results"]
+    assert result["suppressions"]
+    assert [one["physicalLocation"] for one in result["locations"]] == [
+        {"artifactLocation": {"uri": "apps/__init__.py"}, "region": {"startLine": 1}}
+    ]
 
 
 def test_files_and_environments_are_checked_together(tmp_path: Path) -> None:

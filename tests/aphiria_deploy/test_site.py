@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from aphiria_deploy.errors import InputError
-from aphiria_deploy.site import load_site
+from aphiria_deploy.site import definition, load_site
 
 MODULES = ("shop_site", "broken_site", "needy_site")
 
@@ -66,6 +66,22 @@ def test_the_nearest_site_is_taken(shop: Path) -> None:
 
 def test_the_site_of_this_checkout_is_aphirias() -> None:
     assert load_site(Path(__file__).parent).name == "aphiria.com"
+
+
+def test_where_a_site_is_defined_is_told_without_importing_it(shop: Path) -> None:
+    assert definition(shop) == shop / "shop_site.py"
+    (shop / "deep").mkdir()
+    assert definition(shop / "deep") == shop / "shop_site.py"
+    assert "shop_site" not in sys.modules
+
+    package = shop / "shops" / "first" / "__init__.py"
+    package.parent.mkdir(parents=True)
+    package.touch()
+    project(shop, entry('"shops.first:site"'))
+    assert definition(shop) == package
+    # One that is installed is in no file of the checkout.
+    project(shop, entry('"elsewhere:site"'))
+    assert definition(shop) == shop / "pyproject.toml"
 
 
 def test_without_a_site_it_is_said_where_it_was_looked_for(tmp_path: Path) -> None:

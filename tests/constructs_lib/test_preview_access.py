@@ -101,7 +101,9 @@ def test_secrets_are_granted_by_name_but_where_there_are_none(objects: list[Obje
         for rule in item["rules"]
         if "secrets" in rule["resources"] and "resourceNames" not in rule
     }
-    assert unnamed == {("aphiria-deploy-previews", "state")}
+    # Records of releases: those who make accounts see what each of these sees, and may change none.
+    assert unnamed == {("aphiria-deploy-previews", "state"), ("aphiria-deploy-issuer", "state")}
+    assert verbs(rules(objects, "Role", "aphiria-deploy-issuer", "state"), "secrets") == {(): {"list"}}
     assert verbs(rules(objects, "ClusterRole", "aphiria-deploy-preview"), "secrets") == {
         ("env-secrets",): {"get", "list", "watch", "create", "patch", "delete"}
     }
@@ -114,8 +116,12 @@ def test_rights_over_all_namespaces_are_few(objects: list[Object]) -> None:
     issuer = rules(objects, "ClusterRole", "aphiria-deploy-issuer")
     assert verbs(issuer, "clusterroles") == {("aphiria-deploy-preview",): {"bind"}}
     assert {resource for rule in issuer for resource in rule["resources"]} == {
-        *("namespaces", "rolebindings", "clusterroles", "networkpolicies")
+        *("namespaces", "rolebindings", "clusterroles", "networkpolicies"),
+        *("nodes", "pods", "deployments"),
     }
+    # What is reserved and what is free, and nothing more of them: no logs, no changes, not one by its name.
+    for resource in ("nodes", "pods", "deployments"):
+        assert verbs(issuer, resource) == {(): {"list"}}
     bound = {(item["roleRef"]["name"], item["subjects"][0]["name"]) for item in objects if "roleRef" in item}
     assert bound == {
         ("aphiria-deploy-previews", "system:serviceaccounts:aphiria-deploy-previews"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 import yaml
 
+from aphiria_deploy import capacity, room
 from aphiria_deploy.access import preview_access, revoke
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.cli import inspecting
@@ -48,10 +50,13 @@ def running(own_cluster: Cluster) -> Iterator[Bundle]:
 
 @pytest.fixture
 def issuing(own_cluster: Cluster, tmp_path: Path) -> Commands:
-    """Commands of who makes accounts, and may list neither nodes nor pods."""
+    """Commands of the account that makes accounts, as the workflows have it."""
+    return commands_as(own_cluster, ISSUER, tmp_path / "issuer")
+
+
+def commands_as(own_cluster: Cluster, user: str, folder: Path) -> Commands:
     config = yaml.safe_load(own_cluster.plane.kubeconfig.read_text(encoding="utf-8"))
-    config["users"][0]["user"]["as"] = ISSUER
-    folder = tmp_path / "issuer"
+    config["users"][0]["user"]["as"] = user
     folder.mkdir()
     path = folder / "kubeconfig"
     path.write_text(yaml.safe_dump(config), encoding="utf-8")
@@ -178,18 +183,62 @@ def test_no_room_is_said_and_fails_no_plan(own_cluster: Cluster, commands: Comma
     assert summed["text"].endswith("no node takes pods")
 
 
-def test_who_may_not_list_nodes_deploys_all_the_same(own_cluster: Cluster, issuing: Commands) -> None:
-    made = preview()
+def test_who_makes_accounts_is_told_it_too(own_cluster: Cluster, commands: Commands, issuing: Commands) -> None:
+    """The account that the workflows have: their plans, their lists, and what they write down for who has none."""
+    before, made = listed(commands), preview()
+    name = made.environment.name
 
+    planned = issuing.deploy(made, "--plan").data["capacity"]
     deployed = issuing.deploy(made)
-    own_cluster.destroy(made.environment.name)
+    assert deployed.code == 0, deployed
+    assert (
+        deployed.data["capacity"]
+        == planned
+        == commands.deploy(preview(made.environment.number, web="c"), "--plan").data["capacity"]
+    )
+    assert planned["more"] is not None
+    assert f"capacity: {planned['text']}" in deployed.err.splitlines()
+    whole = commands.ask("list", "--output", "json").data
+    mine = issuing.ask("list", "--output", "json").data
+    ages = [[one.pop("ageSeconds") for one in found["environments"]] for found in (whole, mine)]
+    assert mine == whole
+    assert ages[0] == pytest.approx(ages[1], abs=10)
+    assert mine["capacity"]["requested"]["pods"] == before["requested"]["pods"] + 2
 
+    file = issuing.folder / "room.json"
+    said = issuing.ask("github", "room", "--file", str(file))
+    assert (said.code, said.out) == (0, f"{file}: 1 nodes that take pods\n")
+    seen = room.decode(file.read_bytes(), "room.json")
+    another = preview()
+    later = commands.deploy(another, "--plan").data["capacity"]
+    found = seen.outlook(another.manifests, seen.seen + timedelta(hours=3))
+    assert (found.fits, found.more, found.nodes) == (later["fits"], later["more"], 1)
+    assert capacity.describe(found) == f"{later['text']}, as of {seen.seen:%Y-%m-%d %H:%M} UTC, 3 h before this plan"
+    own_cluster.destroy(name)
+
+
+def test_who_may_not_list_nodes_deploys_all_the_same(own_cluster: Cluster, tmp_path: Path) -> None:
+    made = preview()
+    name = made.environment.name
+    own = preview_access(own_cluster.client, name, soon())
+    assert isinstance(own, Client)
+    own.close()
+    with_its_own = commands_as(own_cluster, f"system:serviceaccount:aphiria-deploy-previews:{name}", tmp_path / "own")
+
+    deployed = with_its_own.deploy(made)
+    looked = with_its_own.ask("github", "room", "--file", str(tmp_path / "room.json"))
+    own_cluster.destroy(made.environment.name)
+    revoke(own_cluster.client, name, soon())
+
+    assert looked.code == 0
+    assert looked.out.startswith("what the cluster has for more previews is not known: list Node: ")
+    assert not (tmp_path / "room.json").exists()
     jsonschema.validate(deployed.data, DEPLOY)
-    capacity = deployed.data["capacity"]
-    assert (deployed.code, capacity["reserves"]) == (0, RESERVES), deployed
-    assert [capacity[key] for key in ("ofNode", "nodes", "fits", "more")] == [None] * 4
-    assert 'cannot list resource "nodes"' in capacity["unread"]
-    assert capacity["text"].endswith(f"; how many more fit is not known: {capacity['unread']}")
+    found = deployed.data["capacity"]
+    assert (deployed.code, found["reserves"]) == (0, RESERVES), deployed
+    assert [found[key] for key in ("ofNode", "nodes", "fits", "more")] == [None] * 4
+    assert 'cannot list resource "nodes"' in found["unread"]
+    assert found["text"].endswith(f"; how many more fit is not known: {found['unread']}")
 
 
 def test_who_may_not_list_nodes_is_told_what_previews_reserve(

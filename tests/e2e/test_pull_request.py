@@ -13,7 +13,9 @@ import msgspec
 import pytest
 
 from aphiria_deploy import bundle as bundles
+from aphiria_deploy.capacity import outlook, room_of
 from aphiria_deploy.cli import environment_text, inspecting, showing, stepping
+from aphiria_deploy.cli import room as rooms
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.github.engine import (
@@ -25,6 +27,7 @@ from aphiria_deploy.github.engine import (
 )
 from aphiria_deploy.github.selection import Limits
 from aphiria_deploy.kube import Kind
+from aphiria_deploy.room import SeenRoom
 from tests.aphiria_deploy import registries
 from tests.aphiria_deploy.github.project import NOWHERE, Project, pushed, sha
 from tests.aphiria_deploy.github.stand_in import StandIn
@@ -99,6 +102,13 @@ def namespaces(cluster: Cluster) -> set[str]:
     return {item["metadata"]["name"] for item in cluster.client.list(Kind("v1", "Namespace"), soon()).items}
 
 
+def read_room(cluster: Cluster) -> SeenRoom:
+    """What `github room` writes down."""
+    seen = rooms.read(cluster.client, soon())
+    assert not isinstance(seen, str), seen
+    return SeenRoom(room_of(*seen), cluster.client.now())
+
+
 def deployments(cluster: Cluster) -> dict[str, str]:
     """The images of the preview's Deployments, by their names."""
     found = cluster.client.list(Kind("apps/v1", "Deployment"), soon(), namespace=NAMESPACE).items
@@ -164,8 +174,14 @@ def test_from_a_push_to_a_preview_and_back_to_nothing(project: Project, site_clu
     assert "gantt" in project.comment()
     running = deployments(site_cluster)
 
-    # Pushed again, and it fails: it is told why, and what ran goes on.
+    # Pushed again, and it fails: it is told why, and what ran goes on. Who plans it sees the cluster as it was seen.
+    saw = read_room(site_cluster)
+    project.saw(saw)
     third = pushed(project, "3", 3)
+    live = outlook(bundles.read(third / "bundle.json").manifests, saw.room)
+    assert (live.fits, live.nodes) == (True, 1)
+    told = f"; {live.more} more of this size fit on the 1 node that takes pods, as of {saw.seen:%Y-%m-%d %H:%M} UTC, "
+    assert told in project.comment().replace("\\", "")
     image = bundles.read(third / "bundle.json").images["web"].ref
     with site_cluster.behaving(NAMESPACE, image, web=Behaviour.CRASH_LOOP):
         assert project.approve(project.run, third) is False

@@ -6,12 +6,17 @@ from typing import Any
 
 import pytest
 
-from tests.workflows.graph import Running, names, walk, workflow
+from aphiria_deploy.github.recorded import ROOM, ROOM_FILE, ROOM_WORKFLOWS
+from aphiria_deploy.preview_outputs import VARIABLES
+from tests.workflows.graph import Running, fill, names, walk, workflow
 
 PULL = {"number": 107, "head": {"sha": "c" * 40}}
 DEFAULT = {"default_branch": "main"}
 READ = {"contents": "read"}
-SECRETS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
+ADMINISTRATORS = {"PULUMI_ACCESS_TOKEN", "DIGITALOCEAN_TOKEN"}
+ISSUERS = set(VARIABLES)
+"""What previews are deployed with, which leads to no administrator."""
+GATE = {"actions": "read", "contents": "read", "deployments": "read", "pull-requests": "read"}
 ONE_JOB = "cleanup.yml sweep.yml drift.yml backup-rehearsal.yml build-preview.yml ci.yml".split()
 
 
@@ -78,22 +83,25 @@ def test_a_maintainers_preview_goes_on_without_reviewers() -> None:
 
     assert paths(found) == ["preview/gate", "preview/announce", "preview/push", "preview/deploy/deploy"]
     gate, announce, push, deploy = found
-    assert gate.permissions == {"actions": "read", "contents": "read", "deployments": "read", "pull-requests": "read"}
+    assert gate.permissions == GATE
     assert announce.permissions == {"contents": "read", "pull-requests": "write"}
     assert push.permissions == {"actions": "read", "contents": "read", "packages": "write", "pull-requests": "read"}
     assert deploy.permissions == {
         "contents": "read",
         "deployments": "write",
-        "id-token": "write",
         "packages": "read",
         "pull-requests": "write",
     }
     assert [job.environment for job in found] == ["", "", "preview", "preview"]
-    assert [job.secrets for job in found] == [set(), set(), set(), SECRETS]
+    assert [job.secrets for job in found] == [set(), set(), set(), ISSUERS]
     assert deploy.concurrency == "deploy-pr-107"
     assert [command for command in deploy.commands if "aphiria-deploy" in command] == [
-        ".venv/bin/aphiria-deploy github deploy --approved approved"
+        ".venv/bin/aphiria-deploy github outputs --file outputs.json",
+        ".venv/bin/aphiria-deploy github deploy --approved approved --outputs outputs.json",
+        ".venv/bin/aphiria-deploy github room --file room.json --outputs outputs.json",
     ]
+    # What is looked at after the deploy is what the next plan counts with.
+    assert [step["with"]["name"] for step in deploy.steps if "upload-artifact" in step.get("uses", "")] == [ROOM]
 
 
 def test_anothers_preview_waits_for_a_reviewer_before_anything_is_pushed() -> None:
@@ -113,6 +121,55 @@ def test_a_bots_preview_ends_at_the_gate() -> None:
 
 def test_a_refused_preview_is_told_of_and_no_more() -> None:
     assert paths(preview(environment="", number="107")) == ["preview/gate", "preview/announce"]
+
+
+GATED = {
+    "a maintainer's": {"environment": "preview", "number": "107", "commit": "c" * 40, "findings": "0"},
+    "a fork's": {"environment": "preview-reviewed", "number": "107", "commit": "c" * 40, "findings": "2"},
+    "refused for a finding": {"environment": "", "number": "107", "commit": "c" * 40, "findings": "1"},
+    "refused for what is no object": {"environment": "", "number": "107", "commit": "c" * 40, "findings": ""},
+    "a bot's": {"environment": "", "number": "", "commit": "", "findings": ""},
+}
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("which", GATED)
+def test_what_the_rules_find_is_shown_in_the_diff_where_it_is_asked_for(which: str, asked: bool) -> None:
+    gate = GATED[which]
+    context = built() | {"vars": {"ANNOTATIONS": "true"} if asked else {}}
+    found = walk("preview.yml", context, {"preview/gate": gate})
+
+    annotating = [job for job in found if "security-events" in job.permissions]
+    assert [job.path for job in annotating] == (["preview/annotate"] if asked and gate["findings"] else [])
+    for job in annotating:
+        assert job.permissions == {"actions": "read", "contents": "read", "security-events": "write"}
+        assert (job.environment, job.secrets, job.commands) == ("", set(), [])
+        upload = job.steps[-1]["with"]
+        filled = {key: fill(value, {"needs": {"gate": {"outputs": gate}}}) for key, value in upload.items()}
+        assert (filled["ref"], filled["sha"]) == ("refs/pull/107/head", "c" * 40)
+    # The gate, which reads what is hostile, may write nothing either way.
+    assert found[0].permissions == GATE
+    left = [step["with"]["name"] for step in found[0].steps if "upload-artifact" in step.get("uses", "")]
+    assert left == (["approved", "findings"] if asked else ["approved"])
+    (command,) = [step for step in found[0].steps if step.get("id") == "gate"]
+    assert fill(command["env"]["SARIF"], {"inputs": found[0].inputs}) == ("findings.sarif" if asked else "")
+    assert [job.path for job in found if job not in annotating] == paths(preview(frozenset(), **gate))
+
+
+def test_annotations_that_fail_stop_nothing() -> None:
+    context = built() | {"vars": {"ANNOTATIONS": "true"}}
+    gate = {"preview/gate": GATED["a maintainer's"]}
+
+    assert "preview/deploy/deploy" in paths(walk("preview.yml", context, gate, frozenset({"preview/annotate"})))
+
+
+def test_no_other_job_may_write_findings() -> None:
+    for name in names():
+        for key, job in workflow(name)["jobs"].items():
+            wanted = job.get("permissions", {}).get("security-events")
+            assert wanted == (
+                "write" if (name, key) in {("preview.yml", "preview"), ("run-preview.yml", "annotate")} else None
+            )
 
 
 @pytest.mark.parametrize(
@@ -135,13 +192,29 @@ def test_what_fails_stops_what_builds_on_it_alone(failed: str, expected: list[st
     assert paths(preview(frozenset({failed}), environment="preview", number="107")) == expected
 
 
-def test_without_oidc_the_environments_secret_serves() -> None:
-    context = built()
-    context["vars"] = {}
-    found = walk("preview.yml", context, {"preview/gate": {"environment": "preview", "number": "107"}})
+@pytest.mark.parametrize("organization", ["aphiria", ""])
+def test_a_previews_jobs_ask_pulumi_for_nothing(organization: str) -> None:
+    variables = {"PULUMI_ORGANIZATION": organization}
+    gate = {"preview/gate": {"environment": "preview", "number": "107"}}
+    found = [
+        *walk("preview.yml", built() | {"vars": variables}, gate),
+        *walk("cleanup.yml", github(pull_request=PULL) | {"vars": variables}, {}),
+        *walk("sweep.yml", github() | {"vars": variables}, {}),
+    ]
 
-    assert not any("pulumi/auth-actions" in step.get("uses", "") for step in found[-1].steps)
-    assert found[-1].secrets == SECRETS
+    assert {job.path.rpartition("/")[2] for job in found if job.secrets} == {"deploy", "cleanup", "sweep"}
+    for job in found:
+        assert job.secrets in (set(), ISSUERS), job.path
+        assert "id-token" not in job.permissions, job.path
+        assert not any("pulumi" in str(step).casefold() for step in job.steps), job.path
+
+
+def test_what_previews_are_deployed_with_is_given_to_the_step_that_writes_it_down_alone() -> None:
+    for name in ("cleanup.yml", "sweep.yml"):
+        (job,) = walk(name, github(pull_request=PULL), {})
+        assert [step["run"] for step in job.steps if "secrets." in str(step)] == [
+            ".venv/bin/aphiria-deploy github outputs --file outputs.json"
+        ]
 
 
 # Production
@@ -198,6 +271,14 @@ def test_the_cache_has_no_say_in_production() -> None:
     assert "production/release/deploy" in paths(production(frozenset({"production/cache"})))
 
 
+def test_without_oidc_productions_own_secret_serves() -> None:
+    context = github() | {"vars": {}}
+    (_, promote, _) = walk("production.yml", context, {"production/resolve": {"preview": "pr-107"}})
+
+    assert not any("pulumi/auth-actions" in step.get("uses", "") for step in promote.steps)
+    assert promote.secrets == ADMINISTRATORS
+
+
 # The rest
 
 
@@ -217,6 +298,21 @@ def test_what_runs_beside_has_one_job(name: str, environment: str, command: str)
     assert any(command in one for one in job.commands)
     assert job.permissions["contents"] == "read"
     assert job.permissions.get("packages") is None
+
+
+def test_the_room_is_left_by_the_workflows_that_are_believed() -> None:
+    leaving = set()
+    for name in names():
+        for job in workflow(name)["jobs"].values():
+            for step in job.get("steps", ()):
+                if "upload-artifact" in step.get("uses", "") and step["with"]["name"] == ROOM:
+                    assert step["with"] | {"path": ROOM_FILE, "overwrite": True, "retention-days": 7} == step["with"]
+                    leaving.add(name)
+
+    assert leaving == {"deploy.yml", "run-sweep.yml"}
+    for path in ROOM_WORKFLOWS:
+        assert path.rpartition("/")[2] in names()
+    assert [one.path for one in walk("sweep.yml", github(), {}) if "room.json" in str(one.steps)] == ["sweep/sweep"]
 
 
 def test_a_clean_up_is_in_no_line_with_deploys() -> None:
@@ -246,5 +342,8 @@ def test_secrets_are_where_an_environment_is() -> None:
 
     for job in everything:
         assert bool(job.secrets) <= (job.environment in {"preview", "production"}), job.path
-        assert ("id-token" in job.permissions) == bool(job.secrets), job.path
+        assert job.secrets in (set(), ISSUERS, ADMINISTRATORS), job.path
+        assert job.secrets != ISSUERS or job.environment == "preview", job.path
+        assert job.secrets != ADMINISTRATORS or job.environment == "production", job.path
+        assert ("id-token" in job.permissions) == (job.secrets == ADMINISTRATORS), job.path
         assert ("packages", "write") not in job.permissions.items() or not job.secrets, job.path

@@ -68,7 +68,7 @@ def test_actions_are_pinned_by_commit_and_the_same_everywhere() -> None:
         for line in (WORKFLOWS / name).read_text().splitlines():
             match = re.match(r"\s*(?:- )?uses: (\S+)(.*)", line)
             if match and not match[1].startswith(LOCAL):
-                assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", match[1]), f"{name}: {line}"
+                assert re.fullmatch(r"[\w-]+/[\w-]+(/[\w-]+)?@[0-9a-f]{40}", match[1]), f"{name}: {line}"
                 assert re.fullmatch(r" # v[0-9]+\.[0-9]+\.[0-9]+", match[2]), f"{name}: {line}"
                 pins.setdefault(match[1].partition("@")[0], set()).add(match[1] + match[2])
 

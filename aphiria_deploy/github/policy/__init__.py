@@ -11,26 +11,49 @@ A change of what has to be the reference's is previewed once it is merged.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.github.errors import PolicyError
 from aphiria_deploy.github.policy.envelope import envelope_violations
 from aphiria_deploy.github.policy.manifests import manifest_violations
-from aphiria_deploy.github.policy.preflight import preflight_violations
+from aphiria_deploy.github.policy.preflight import preflight_report, preflight_violations
 from aphiria_deploy.github.policy.violation import Violation
+from constructs_lib.checks import Report
 
-__all__ = ["Violation", "require_allowed", "violations"]
+__all__ = ["Judged", "Violation", "judge", "require_allowed", "violations"]
 
 
-def violations(bundle: Bundle, reference: Bundle) -> list[Violation]:
-    """Gives everything in a preview's bundle that a preview may not hold.
+@dataclass(frozen=True)
+class Judged:
+    """What was found in a preview's bundle.
+
+    Attributes:
+        violations: What a preview may not hold.
+        report: What the preflight rules found; none where what is there is not known to be objects.
+    """
+
+    violations: tuple[Violation, ...]
+    report: Report | None
+
+
+def judge(bundle: Bundle, reference: Bundle) -> Judged:
+    """Looks for everything in a preview's bundle that a preview may not hold, and for what the rules find.
 
     Args:
         bundle: What the pull request's code made.
         reference: What the main branch's code makes of the same environment and the same images.
     """
     found = [*envelope_violations(bundle, reference), *manifest_violations(bundle, reference)]
-    # The rules take objects for objects, so they are run over what is known to be some.
-    return found or preflight_violations(bundle, reference)
+    if found:
+        # The rules take objects for objects, so they are run over what is known to be some.
+        return Judged(tuple(found), None)
+    return Judged(tuple(preflight_violations(bundle, reference)), preflight_report(bundle, reference))
+
+
+def violations(bundle: Bundle, reference: Bundle) -> list[Violation]:
+    """Gives everything in a preview's bundle that a preview may not hold."""
+    return list(judge(bundle, reference).violations)
 
 
 def require_allowed(bundle: Bundle, reference: Bundle) -> None:

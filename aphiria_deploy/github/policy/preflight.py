@@ -5,7 +5,7 @@ from __future__ import annotations
 from aphiria_deploy.bundle import Bundle
 from aphiria_deploy.github.policy.violation import Violation
 from aphiria_deploy.preflight import check_bundle
-from constructs_lib.checks import Finding
+from constructs_lib.checks import Finding, Report
 
 
 def preflight_violations(bundle: Bundle, reference: Bundle) -> list[Violation]:
@@ -19,6 +19,15 @@ def preflight_violations(bundle: Bundle, reference: Bundle) -> list[Violation]:
     ]
     errors = [Violation(_where(one), one.message, f"no finding of {one.rule}: {one.hint}") for one in report.errors]
     return [*errors, *silenced]
+
+
+def preflight_report(bundle: Bundle, reference: Bundle) -> Report:
+    """Gives what the rules find; what the bundle silences and the main branch does not is a finding."""
+    allowed = {_key(one.finding) for one in check_bundle(reference).silenced}
+    report = check_bundle(bundle)
+    silenced = tuple(one for one in report.silenced if _key(one.finding) in allowed)
+    voided = tuple(one.finding for one in report.silenced if one not in silenced)
+    return Report((*report.findings, *voided), silenced)
 
 
 def _key(finding: Finding) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ from aphiria_deploy.github.engine import (
     ReceiptLine,
 )
 from aphiria_deploy.github.engine import Engine as EngineProtocol
+from aphiria_deploy.room import SeenRoom, encode
 from tests.aphiria_deploy.github import bundles as samples
 from tests.aphiria_deploy.github.images import build
 from tests.aphiria_deploy.github.stand_in import BOT, REPOSITORY, TOKEN, StandIn
@@ -180,6 +181,10 @@ class Project:
         approved = self.folder / str(run) / "approved"
         stepping.push_approved(approved, built / "images")
         return stepping.deploy(approved, NOWHERE)[1]
+
+    def saw(self, seen: SeenRoom) -> None:
+        """The job deploy of the last run, when it has looked at the cluster."""
+        self.github.leave(self.run, "room", {"room.json": encode(seen)})
 
     def comment(self) -> str:
         (found,) = [data["body"] for data in self.github.comments_of(107) if data["user"]["login"] == BOT]

@@ -443,13 +443,30 @@ def _run(github: StandIn, _: Asked, number: str) -> Said:
     return Said(200, found) if found else _problem(404, "Not Found")
 
 
+def _left(github: StandIn, artifact: int) -> Data:
+    number, name, content = github.artifacts[artifact]
+    run = github.runs.get(number, {})
+    fork = (run.get("head_repository") or {}).get("full_name", REPOSITORY) != REPOSITORY
+    leaving = {"id": number, "head_branch": run.get("head_branch"), "head_sha": run.get("head_sha")}
+    ids = {"repository_id": 1, "head_repository_id": 2 if fork else 1}
+    return {
+        "id": artifact,
+        "name": name,
+        "size_in_bytes": len(content),
+        "expired": False,
+        "workflow_run": leaving | ids,
+    }
+
+
+@_on("GET", "/actions/artifacts")
+def _artifacts_named(github: StandIn, asked: Asked) -> Said:
+    found = [_left(github, one) for one, (_, name, _) in github.artifacts.items() if name == asked.query["name"]]
+    return github.page(asked, found[::-1], "artifacts")
+
+
 @_on("GET", "/actions/runs/([0-9]+)/artifacts")
 def _artifacts(github: StandIn, asked: Asked, number: str) -> Said:
-    found = [
-        {"id": one, "name": name, "size_in_bytes": len(content), "expired": False}
-        for one, (run, name, content) in github.artifacts.items()
-        if run == int(number)
-    ]
+    found = [_left(github, one) for one, (run, _, _) in github.artifacts.items() if run == int(number)]
     return github.page(asked, found, "artifacts")
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import sys
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from nacl.public import PrivateKey
 
-from aphiria_deploy.cli import main, stepping
+from aphiria_deploy.cli import issuing, main, stepping
 from aphiria_deploy.errors import AphiriaDeployError, InputError
 from aphiria_deploy.github.job import Job
 from aphiria_deploy.github.selection import Limits
+from aphiria_deploy.masked import SecretValue
+from aphiria_deploy.preview_outputs import VARIABLES
 from tests.aphiria_deploy.github.images import build
+from tests.aphiria_deploy.github.stand_in import REPOSITORY, TOKEN, StandIn
 
 Command = Callable[..., tuple[int, str, str]]
 
@@ -52,7 +57,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
         (["github", "bundle", "pr-7"], "found no pyproject.toml"),
         (["github", "release", "--commit", "f" * 40, "--images", "web"], "--images: found 'web', expected NAME=REF"),
         (["github", "setup"], "GITHUB_TOKEN"),
-        (["github", "sarif", "none.sarif", "--commit", "f" * 40, "--ref", "x"], "none.sarif: No such file"),
+        (["github", "setup", "--issuer-token", "90 days"], "--issuer-token: found '90 days', expected a duration"),
+        (["github", "outputs"], "PREVIEW_OUTPUTS, PREVIEW_ISSUER_TOKEN, PREVIEW_PULL_TOKEN: found none"),
+        (["github", "room"], "the cluster: found none named, expected --kubeconfig FILE"),
     ],
 )
 def test_what_cannot_be_used_is_said_and_ends_with_2(arguments: list[str], message: str, run: Command) -> None:
@@ -78,6 +85,36 @@ def test_the_engine_gets_the_cluster_that_was_named() -> None:
 
     assert cluster.engine()._options == ("--kubeconfig", "k", "--context", "c", "--outputs", "o")
     assert stepping.Cluster(None, "", None).engine()._options == ()
+
+
+def test_a_token_is_made_where_setup_is_told_to_and_before_anything_is_changed(
+    run: Command, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in.may_administer = True
+    stand_in.key = base64.b64encode(bytes(PrivateKey.generate().public_key)).decode()
+    for name, value in (("API_URL", stand_in.api), ("TOKEN", TOKEN), ("REPOSITORY", REPOSITORY)):
+        monkeypatch.setenv(f"GITHUB_{name}", value)
+    asked: list[float] = []
+
+    def issued(_: object, seconds: float) -> dict[str, SecretValue]:
+        assert {one.method for one in stand_in.requests} == {"GET"}
+        asked.append(seconds)
+        return {name: SecretValue(f"value-of-{name}") for name in VARIABLES}
+
+    monkeypatch.setattr(issuing, "issued", issued)
+
+    code, out, _ = run("github", "setup", "--issuer-token", "2160h")
+    assert (code, asked) == (0, [])
+    assert "secret PREVIEW_ISSUER_TOKEN of preview: set it" in out
+    assert run("github", "setup", "--yes")[0] == 0
+    assert asked == []
+    assert "preview" not in stand_in.secrets
+
+    stand_in.requests.clear()
+    code, out, err = run("github", "setup", "--issuer-token", "2160h", "--yes")
+    assert (code, asked) == (0, [2160 * 3600])
+    assert set(stand_in.secrets["preview"]) == set(VARIABLES)
+    assert "value-of" not in out + err
 
 
 # The job

@@ -4,15 +4,18 @@ engine of the test's own.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aphiria_deploy import bundle as bundles
+from aphiria_deploy.capacity import room_of
 from aphiria_deploy.cli import stepping
 from aphiria_deploy.cli.options import Format
 from aphiria_deploy.errors import AphiriaDeployError
@@ -22,11 +25,13 @@ from aphiria_deploy.github.engine import (
 )
 from aphiria_deploy.github.errors import DoubtError
 from aphiria_deploy.github.selection import Limits
+from aphiria_deploy.room import SeenRoom
 from tests.aphiria_deploy import registries
 from tests.aphiria_deploy.github import bundles as samples
 from tests.aphiria_deploy.github.images import build
 from tests.aphiria_deploy.github.project import NOWHERE, Project, pushed, sha
 from tests.aphiria_deploy.github.stand_in import Asked, Said, StandIn
+from tests.aphiria_deploy.test_capacity import node
 
 pytestmark = pytest.mark.skipif(shutil.which("skopeo") is None, reason="needs skopeo (apt-get install skopeo)")
 
@@ -85,7 +90,14 @@ def test_from_a_push_to_a_preview_by_way_of_an_approval_and_a_failure(project: P
     assert engine.deployed[-1][:2] == ("pr-107", sha("3"))
 
     # Pushed again: the plan says what changes, compared with what was recorded.
+    assert (
+        "how many more fit is not known: nobody has looked"
+        in (project.folder / str(newer) / "approved/comment.md").read_text()
+    )
+    project.saw(SeenRoom(room_of([node("a"), node("b")], []), datetime.now(UTC) - timedelta(hours=3)))
     pushed(project, "4", 4)
+    assert "1 more of this size fit on the 2 nodes that take pods, as of 20" in project.comment()
+    assert "UTC, 3 h before this plan |" in project.comment()
     assert "0 to create" in project.comment()
     assert re.search(r"Plan: 0 to create, [1-9]", project.comment())
 
@@ -225,6 +237,82 @@ def test_a_hostile_bundle_is_told_of_and_not_deployed(project: Project) -> None:
     assert "🚫" in project.comment()
     assert '"namespace": "default"' in project.comment()
     assert not Path("approved/approval.json").exists()
+
+
+def silences(data: dict[str, Any]) -> None:
+    """Runs as root, and says that this is no finding."""
+    web = samples.manifest(data, "Deployment", "web")
+    web["metadata"]["annotations"] = {"deploy.aphiria.com/silence.root-container": "I want it"}
+    pod = web["spec"]["template"]["spec"]
+    for place in (pod, pod["containers"][0]):
+        place["securityContext"]["runAsNonRoot"] = False
+
+
+def warns(data: dict[str, Any]) -> None:
+    """Says no more why this is no finding."""
+    del samples.manifest(data, "ConfigMap", "env-vars")["metadata"]["annotations"]
+
+
+def privileged(data: dict[str, Any]) -> None:
+    web = samples.manifest(data, "Deployment", "web")["spec"]["template"]["spec"]
+    web["containers"][0]["securityContext"]["privileged"] = True
+
+
+@pytest.mark.parametrize(
+    ("change", "rule", "goes_on"),
+    [
+        (lambda _: None, "", True),
+        (warns, "cookie-domain", True),
+        (silences, "root-container", False),
+        (privileged, "privileged", False),
+    ],
+)
+def test_what_the_main_branchs_rules_find_is_left_as_sarif_where_it_is_asked_for(
+    change: Callable[[dict[str, Any]], None], rule: str, goes_on: bool, project: Project
+) -> None:
+    project.github.open_pull(107, sha("1"), author="bob", fork="bob/aphiria.com")
+    built = project.build(sha("1"))
+    (built / "bundle.json").write_bytes(bundles.encode(samples.changed(bundles.read(built / "bundle.json"), change)))
+    project.github.build(1, 107)
+    (project.folder / "pyproject.toml").write_text('[tool.aphiria-deploy]\nsite = "apps:site"\n')
+    file = project.begin_run() / "findings.sarif"
+    stepping.gate(1, built / "bundle.json", built / "images", Path("approved"), "main", file)
+
+    found = project.outputs()
+    assert bool(found["environment"]) == goes_on
+    assert (found["number"], found["commit"]) == ("107", sha("1"))
+    (run,) = json.loads(file.read_text())["runs"]
+    told = [one for one in run["results"] if "suppressions" not in one]
+    assert found["findings"] == str(len(told))
+    assert rule in {one["ruleId"] for one in told} | {""}
+    assert bool(told) == bool(rule)
+    # What the main branch silences stays silenced, and every result is somewhere.
+    silenced = [one["ruleId"] for one in run["results"] if "suppressions" in one]
+    assert silenced == ([] if change is warns else ["cookie-domain"])
+    assert all(one["locations"][0]["physicalLocation"]["region"] == {"startLine": 1} for one in run["results"])
+
+
+@pytest.mark.parametrize("why", ["not asked", "no objects", "a bot's"])
+def test_where_nothing_was_asked_or_looked_at_there_is_no_sarif(why: str, project: Project) -> None:
+    pull = project.github.open_pull(107, sha("1"))
+    if why == "a bot's":
+        pull["user"] = {"login": "renovate[bot]", "type": "Bot"}
+    project.github.may("ann", "admin")
+    built = project.build(sha("1"))
+    if why == "no objects":
+        hostile = samples.changed(
+            bundles.read(built / "bundle.json"),
+            lambda data: samples.manifest(data, "Deployment", "web")["spec"].update(template=[]),
+        )
+        (built / "bundle.json").write_bytes(bundles.encode(hostile))
+    project.github.build(1, 107)
+    file = project.begin_run() / "findings.sarif"
+    stepping.gate(
+        1, built / "bundle.json", built / "images", Path("approved"), "main", None if why == "not asked" else file
+    )
+
+    assert not file.exists()
+    assert project.outputs()["findings"] == ""
 
 
 @pytest.mark.parametrize("why", ["no JSON", "another preview", "other images", "another commit", "too large"])

@@ -13,6 +13,8 @@ from aphiria_deploy.errors import InputError
 from aphiria_deploy.github import settings
 from aphiria_deploy.github.client import GitHub
 from aphiria_deploy.github.errors import GitHubAccessError
+from aphiria_deploy.masked import SecretValue
+from aphiria_deploy.preview_outputs import VARIABLES
 from tests.aphiria_deploy.github.stand_in import StandIn
 
 PRIVATE = PrivateKey.generate()
@@ -25,8 +27,13 @@ def _administrator(stand_in: StandIn) -> None:
     stand_in.key = base64.b64encode(bytes(PRIVATE.public_key)).decode()
 
 
-def plan(github: GitHub, reviewers: Sequence[str] = ("max", "@aphiria/core"), **environ: str) -> settings.Plan:
-    return settings.plan(github, reviewers, "main", environ)
+PREVIEWS = {name: SecretValue(f"value-of-{name}") for name in VARIABLES}
+
+
+def plan(
+    github: GitHub, reviewers: Sequence[str] = ("max", "@aphiria/core"), *, issues: bool = False, **environ: str
+) -> settings.Plan:
+    return settings.plan(github, reviewers, "main", environ, issues=issues)
 
 
 def test_a_plan_changes_nothing(stand_in: StandIn, github: GitHub) -> None:
@@ -39,7 +46,6 @@ def test_a_plan_changes_nothing(stand_in: StandIn, github: GitHub) -> None:
         "environment production: create it, let main alone deploy to it",
         "label keep: create it",
         "label drift: create it",
-        "secret PULUMI_ACCESS_TOKEN of preview: set it",
         "secret PULUMI_ACCESS_TOKEN of production: set it",
     ]
 
@@ -70,11 +76,51 @@ def test_a_secret_is_encrypted_for_github_and_shown_to_nobody(stand_in: StandIn,
 
 def test_a_secret_that_is_there_stays(stand_in: StandIn, github: GitHub) -> None:
     settings.apply(github, plan(github))
-    stand_in.secrets["preview"] = {"PULUMI_ACCESS_TOKEN": {}}
+    stand_in.secrets["production"] = {"PULUMI_ACCESS_TOKEN": {}}
 
-    assert plan(github, PULUMI_ACCESS_TOKEN="x" * 9).secrets == (("production", "PULUMI_ACCESS_TOKEN"),)
-    assert len(plan(github, DIGITALOCEAN_TOKEN="y" * 9, PULUMI_ACCESS_TOKEN="x" * 9).secrets) == 3
+    assert plan(github, PULUMI_ACCESS_TOKEN="x" * 9).secrets == ()
+    both = plan(github, DIGITALOCEAN_TOKEN="y" * 9, PULUMI_ACCESS_TOKEN="x" * 9).secrets
+    assert both == (("production", "DIGITALOCEAN_TOKEN"),)
     assert plan(github).secrets == ()
+
+
+def test_what_leads_to_an_administrator_is_productions_alone(stand_in: StandIn, github: GitHub) -> None:
+    given = {"DIGITALOCEAN_TOKEN": "y" * 9, "PULUMI_ACCESS_TOKEN": "x" * 9}
+    settings.apply(github, plan(github, issues=True, **given), PREVIEWS)
+
+    assert {place: set(found) for place, found in stand_in.secrets.items()} == {
+        "preview": set(VARIABLES),
+        "production": set(given),
+    }
+    # What an earlier version put there is named, and left to a person.
+    stand_in.secrets["preview"]["DIGITALOCEAN_TOKEN"] = {}
+    (line,) = [one for one in plan(github).by_hand if "gh secret delete" in one]
+    assert line.endswith("it leads to an administrator: gh secret delete DIGITALOCEAN_TOKEN --env preview")
+    assert "DIGITALOCEAN_TOKEN" in stand_in.secrets["preview"]
+
+
+def test_what_previews_are_deployed_with_is_made_where_it_is_asked_for(stand_in: StandIn, github: GitHub) -> None:
+    planned = plan(github)
+    assert not planned.issues
+    assert any(
+        "preview: found no PREVIEW_OUTPUTS, PREVIEW_ISSUER_TOKEN, PREVIEW_PULL_TOKEN" in one for one in planned.by_hand
+    )
+
+    planned = plan(github, issues=True)
+    assert planned.issues
+    assert [one for one in planned.steps if "secret" in one] == [
+        f"secret {name} of preview: set it" for name in VARIABLES
+    ]
+    assert not any("PREVIEW_OUTPUTS" in one for one in planned.by_hand)
+    settings.apply(github, planned, PREVIEWS)
+    for name in VARIABLES:
+        given = stand_in.secrets["preview"][name]
+        assert SealedBox(PRIVATE).decrypt(base64.b64decode(given["encrypted_value"])).decode() == f"value-of-{name}"
+
+    # It is there: nothing is asked for; and it is renewed by asking for it again.
+    assert (plan(github).steps, plan(github).issues) == ([], False)
+    assert not any("PREVIEW_OUTPUTS" in one for one in plan(github).by_hand)
+    assert plan(github, issues=True).secrets == planned.secrets
 
 
 def test_reviewers_that_are_there_stay_and_others_come(stand_in: StandIn, github: GitHub) -> None:
