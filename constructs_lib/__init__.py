@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from constructs_lib.preflight import add_preflight as add_preflight
     from constructs_lib.preflight import require_preflight as require_preflight
     from constructs_lib.preview_access import PreviewAccess as PreviewAccess
-    from constructs_lib.preview_access import PreviewAccessProps as PreviewAccessProps
+    from constructs_lib.preview_access_props import PreviewAccessProps as PreviewAccessProps
     from constructs_lib.route import RateLimit as RateLimit
     from constructs_lib.route import Route as Route
     from constructs_lib.route import RouteProps as RouteProps
@@ -98,7 +98,8 @@ _MODULES = {
     "order": ("ObjectRef",),
     "placement": ("Placement",),
     "preflight": ("PreflightError", "add_preflight", "require_preflight"),
-    "preview_access": ("PreviewAccess", "PreviewAccessProps"),
+    "preview_access": ("PreviewAccess",),
+    "preview_access_props": ("PreviewAccessProps",),
     "pod": ("Drain", "EnvSource", "HttpProbe", "PodOptions", "TcpProbe", "User", "Volume"),
     "route": ("RateLimit", "Route", "RouteProps"),
     "values": (

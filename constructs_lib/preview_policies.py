@@ -11,9 +11,9 @@ from constructs_lib._admission import SELF_REVIEWS, Rule, policy
 from constructs_lib._cel import literal
 from constructs_lib.database_job import create_job, drop_job
 from constructs_lib.namespace import namespace_manifest, network_policy
+from constructs_lib.preview_access_props import PreviewAccessProps
 
 if TYPE_CHECKING:
-    from constructs_lib.preview_access import PreviewAccessProps
     from constructs_lib.values import ImageRef
 
 ACCOUNTS = "aphiria-deploy-previews"
