@@ -1,8 +1,9 @@
-"""Makes the fields ours that a person's commands left behind, before an object that was not ours is applied.
+"""Makes the fields ours that former owners left behind, before an object that was not ours is applied.
 
-A server-side apply takes fields over only while it names them: what ``kubectl apply`` set and the site does not would
-stay for ever, owned by nobody who removes it (https://github.com/kubernetes/kubernetes/issues/99003). So the records of
-those commands are first made ours, as kubectl itself does when it moves from client-side to server-side apply.
+A server-side apply takes fields over only while it names them: what ``kubectl apply`` or Helm set and the site does not
+would stay for ever, owned by nobody who removes it (https://github.com/kubernetes/kubernetes/issues/99003). So the
+records of those owners are first made ours, as kubectl and Helm themselves do when they move from client-side to
+server-side apply.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from aphiria_deploy.kube import Client, Deadline, Patch, Ref
 
 
 def adopt(client: Client, live: Manifest, deadline: Deadline) -> None:
-    """Makes the fields of ``kubectl`` in an object ours; nothing is changed where there are none.
+    """Makes the fields of an object's former owners ours; nothing is changed where there are none.
 
     Raises:
         NotFoundError: It is gone.

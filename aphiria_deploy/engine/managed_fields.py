@@ -1,4 +1,4 @@
-"""Whose fields are whose, and what becomes of those that a person's commands left behind. Pure.
+"""Whose fields are whose, and what becomes of those that a former owner left behind. Pure.
 
 The server writes down in ``metadata.managedFields`` who set which fields, as sets of them:
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
@@ -16,6 +16,14 @@ from aphiria_deploy.kube import FIELD_MANAGER
 BY_HAND = ("kubectl", "before-first-apply")
 """What the names of the field managers begin with that a person's commands leave behind."""
 
+HELM = "helm"
+"""The field manager of Helm itself; who has Helm within goes by a name of its own, and is told by what it owns."""
+
+CONTROLLERS = ("argocd-controller", "kustomize-controller", "helm-controller")
+"""The field managers of Argo CD's and Flux's controllers: whatever they still manage they set back."""
+
+_OF_APPLY = frozenset({("kubectl", "Apply"), ("kubectl-client-side-apply", "Update"), ("kubectl-create", "Update")})
+_RELEASE_NAME = "f:meta.helm.sh/release-name"
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
 
 Fields = dict[str, Any]
@@ -38,20 +46,28 @@ def by_hand(item: Mapping[str, Any]) -> set[str]:
     return {name for name in managers(item) if name.startswith(BY_HAND)}
 
 
-def fields_by_hand(item: Mapping[str, Any]) -> Fields:
-    """Gives the fields that a person's commands own."""
+def is_applied_with_kubectl(item: Mapping[str, Any]) -> bool:
+    """Whether ``kubectl apply`` or ``kubectl create`` made an object; not whether it was edited with kubectl."""
+    return any(
+        (entry.get("manager"), entry.get("operation")) in _OF_APPLY and not entry.get("subresource")
+        for entry in _entries(item)
+    )
+
+
+def former_fields(item: Mapping[str, Any]) -> Fields:
+    """Gives the fields of those that an object is taken over from: a person's commands, Helm, a controller."""
     fields: Fields = {}
     for entry in _entries(item):
-        if _is_by_hand(entry):
+        if _is_former(entry):
             fields = _union(fields, entry.get("fieldsV1") or {})
     return fields
 
 
 def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """Gives the managed fields with those of a person's commands made ours; None where there are none."""
-    mine = [entry for entry in entries if _is_by_hand(entry) or _is_ours(entry)]
-    others = [entry for entry in entries if not (_is_by_hand(entry) or _is_ours(entry))]
-    if not any(map(_is_by_hand, mine)):
+    """Gives the managed fields with those of the former owners made ours; None where there are none."""
+    mine = [entry for entry in entries if _is_former(entry) or _is_ours(entry)]
+    others = [entry for entry in entries if not (_is_former(entry) or _is_ours(entry))]
+    if not any(map(_is_former, mine)):
         return None
     fields: Fields = {}
     for entry in mine:
@@ -63,7 +79,7 @@ def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
 def as_adopted(live: Manifest, would_be: Manifest) -> Manifest:
     """Gives an object as it will be when it was adopted and applied.
 
-    The server's dry run does not tell: there, what a person's commands own is still theirs, and stays.
+    The server's dry run does not tell: there, what the former owners own is still theirs, and stays.
 
     Args:
         live: The object as it is.
@@ -71,20 +87,20 @@ def as_adopted(live: Manifest, would_be: Manifest) -> Manifest:
     """
     kept: Fields = owned_fields(would_be) or {}
     for entry in _entries(live):
-        if not _is_by_hand(entry) and not _is_ours(entry):
+        if not _is_former(entry) and not _is_ours(entry):
             kept = _union(kept, entry.get("fieldsV1") or {})
     # It goes too, and nobody wants to see it.
     kept = _union(kept, {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}})
-    found: Manifest = _without(would_be, fields_by_hand(live), kept)
+    found: Manifest = _without(would_be, former_fields(live), kept)
     return found
 
 
 def comparable(live: Manifest, manifest: Manifest) -> Manifest:
     """Gives what a live Secret has of what is asked for, and of what was ours: the rest is others', and stays.
 
-    Where nothing of it is ours yet, what a person's commands own counts as ours: it is adopted.
+    Where nothing of it is ours yet, what its former owners own counts as ours: it is adopted.
     """
-    ours: Fields = owned_fields(live) or fields_by_hand(live)
+    ours: Fields = owned_fields(live) or former_fields(live)
     metadata = {key: live["metadata"].get(key) for key in manifest["metadata"]}
     for part in ("annotations", "labels"):
         asked = manifest["metadata"].get(part) or {}
@@ -109,8 +125,18 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
     return known == (FIELD_MANAGER, "Apply", "")
 
 
-def _is_by_hand(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager", "").startswith(BY_HAND) and not entry.get("subresource")
+def _is_former(entry: Mapping[str, Any]) -> bool:
+    """Whether what is taken over is taken over from this one: its fields go, where the site does not name them."""
+    if entry.get("subresource"):
+        return False
+    manager = entry.get("manager", "")
+    return manager.startswith(BY_HAND) or manager == HELM or manager in CONTROLLERS or _has_release(entry)
+
+
+def _has_release(entry: Mapping[str, Any]) -> bool:
+    """Whether it is Helm, under whatever name: it writes down of which release an object is."""
+    metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+    return _RELEASE_NAME in (metadata.get("f:annotations") or {})
 
 
 def _union(one: Fields, other: Fields) -> Fields:
