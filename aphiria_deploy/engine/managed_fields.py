@@ -7,7 +7,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aphiria_deploy.bundle import Manifest
@@ -25,6 +25,9 @@ CONTROLLERS = ("argocd-controller", "kustomize-controller", "helm-controller")
 _OF_APPLY = frozenset({("kubectl", "Apply"), ("kubectl-client-side-apply", "Update"), ("kubectl-create", "Update")})
 _RELEASE_NAME = "f:meta.helm.sh/release-name"
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
+
+# What the server takes for a key of an entry that is not given.
+_DEFAULTS: Mapping[str, Any] = {"protocol": "TCP"}
 
 Fields = dict[str, Any]
 """A set of fields, as the server writes it: ``f:`` and a name, ``k:`` and an entry's keys, ``v:`` and a value."""
@@ -76,22 +79,27 @@ def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     return [{**ours, "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}, *others]
 
 
-def as_adopted(live: Manifest, would_be: Manifest) -> Manifest:
-    """Gives an object as it will be when it was adopted and applied.
+def as_adopted(live: Manifest, manifest: Manifest) -> Manifest:
+    """Gives an object as it is to be when it was adopted and applied, but for what the server fills in.
 
-    The server's dry run does not tell: there, what the former owners own is still theirs, and stays.
+    An apply does not tell by its dry run: there, what the former owners own is still theirs, and stays; and what they
+    set may not go together with what is asked for, such as the ``value`` of a variable that now has a ``valueFrom``.
 
     Args:
         live: The object as it is.
-        would_be: The object as the dry run says.
+        manifest: What is asked for.
     """
-    kept: Fields = owned_fields(would_be) or {}
+    # The annotation goes too, and nobody wants to see it.
+    kept: Fields = {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}}
+    known: Fields = {}
     for entry in _entries(live):
-        if not _is_former(entry) and not _is_ours(entry):
-            kept = _union(kept, entry.get("fieldsV1") or {})
-    # It goes too, and nobody wants to see it.
-    kept = _union(kept, {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}})
-    found: Manifest = _without(would_be, former_fields(live), kept)
+        fields = entry.get("fieldsV1") or {}
+        known = _union(known, fields)
+        if not _is_former(entry):
+            kept = _union(kept, fields)
+    metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    rest = _without({**live, "metadata": metadata}, former_fields(live), kept)
+    found: Manifest = _merged(rest, manifest, known)
     return found
 
 
@@ -162,6 +170,38 @@ def _below(value: Any, name: str, gone: Fields, kept: Fields) -> list[Any]:
     if whole and name not in kept:
         return []
     return [_without(value, fields, kept.get(name) or {})] if fields else [value]
+
+
+def _merged(found: Any, asked: Any, fields: Fields) -> Any:
+    """A value with what is asked for in it, as the server merges: by the names of the fields that are in there."""
+    listed = [sought for _, sought in _listed(fields)]
+    if isinstance(found, list) and isinstance(asked, list) and listed:
+        return [*(_entry(found, entry, fields) for entry in asked), *_not_in(found, asked, listed[0])]
+    # What is owned as a whole is replaced as a whole.
+    if not isinstance(found, dict) or not isinstance(asked, dict) or not fields:
+        return asked
+    below = {key: _merged(found.get(key), value, fields.get(f"f:{key}") or {}) for key, value in asked.items()}
+    return {**found, **below}
+
+
+def _entry(found: list[Any], asked: Any, fields: Fields) -> Any:
+    """An entry of a list that is merged, with what is there of it."""
+    for name, keys in _listed(fields):
+        if isinstance(keys, dict) and isinstance(asked, dict) and _is_same(asked, keys, keys):
+            there = next((one for one in found if _is_same(one, keys, keys)), None)
+            return _merged(there, asked, fields[name])
+    return asked
+
+
+def _not_in(found: list[Any], asked: list[Any], keys: Any) -> list[Any]:
+    if not isinstance(keys, dict):
+        return [one for one in found if one not in asked]
+    return [one for one in found if not any(_is_same(one, other, keys) for other in asked)]
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether two entries of a list are the same one, by its keys."""
+    return all(one.get(key, _DEFAULTS.get(key)) == other.get(key, _DEFAULTS.get(key)) for key in keys)
 
 
 def _name(entry: Any, fields: Fields) -> str:

@@ -23,7 +23,7 @@ from aphiria_deploy.engine.jobs import (
     template_difference,
 )
 from aphiria_deploy.engine.jobs import outcome as outcome_of
-from aphiria_deploy.engine.managed_fields import as_adopted, by_hand, comparable, owned_fields
+from aphiria_deploy.engine.managed_fields import by_hand, comparable, owned_fields
 from aphiria_deploy.engine.refusals import PlanError, explained, refuse_another_s
 from aphiria_deploy.engine.wanted import Wanted
 from aphiria_deploy.errors import (
@@ -278,8 +278,8 @@ class _Planner:
         if live is None:
             return Step(key, Action.CREATE, manifest)
         adopts = not is_ours(live)
-        changes = field_changes(live, as_adopted(live, would_be) if adopts else would_be)
-        same = not changes and owned_fields(live) == owned_fields(would_be)
+        changes = field_changes(live, would_be)
+        same = not adopts and not changes and owned_fields(live) == owned_fields(would_be)
         return Step(
             key,
             Action.NOTHING if same else Action.UPDATE,

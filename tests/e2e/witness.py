@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Self
 
 from aphiria_deploy.errors import CancelledError
-from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Watched, watch
+from aphiria_deploy.kube import Cancellation, Change, Client, Deadline, Kind, Watched, watch
 
 
 class Witness:
@@ -51,3 +51,48 @@ class Witness:
                 if change is not Change.SYNCED and self._sees(item):
                     self.at = time.monotonic()
                     return
+
+
+class Serving:
+    """Looks at a Service's endpoints, and remembers whether there was ever none that serves.
+
+    Args:
+        client: The cluster.
+        namespace: The namespace of the Service.
+        service: Its name.
+
+    Attributes:
+        fewest: The smallest number of endpoints that were ready at one time; None where it was never looked.
+    """
+
+    def __init__(self, client: Client, namespace: str, service: str) -> None:
+        self.fewest: int | None = None
+        self._client = client
+        self._slices: dict[str, int] = {}
+        kind = Kind("discovery.k8s.io/v1", "EndpointSlice")
+        self._watched = Watched(kind, namespace, labels=f"kubernetes.io/service-name={service}")
+        self._cancellation = Cancellation()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._cancellation.cancel("the test is over")
+        self._thread.join(5)
+
+    def _look(self) -> None:
+        synced = False
+        with contextlib.suppress(CancelledError):
+            for change, item in watch(self._client, self._watched, Deadline.after(120, "", self._cancellation)):
+                if change is Change.SYNCED:
+                    synced = True
+                elif change is Change.DELETED:
+                    self._slices.pop(item["metadata"]["name"], None)
+                else:
+                    ready = [one for one in item.get("endpoints") or () if one["conditions"].get("ready")]
+                    self._slices[item["metadata"]["name"]] = len(ready)
+                if synced:
+                    now = sum(self._slices.values())
+                    self.fewest = now if self.fewest is None else min(self.fewest, now)
