@@ -31,6 +31,8 @@ def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> s
             lines += _step_lines(step)
     lines += [f"- {ObjectKey.of(item)}: {_why_deleted(item)}" for item in plan.prune.delete]
     lines += [f"  {ObjectKey.of(item)}: left alone: {reason}" for item, reason in plan.prune.kept]
+    if plan.unseen:
+        lines.append(f"  not looked for what is left behind, for want of rights: {', '.join(plan.unseen)}")
     if outlook:
         from aphiria_deploy.capacity import describe
 
@@ -69,6 +71,8 @@ def plan_data(plan: Plan, outlook: Outlook | None = None) -> dict[str, Any]:
     data: dict[str, Any] = {"changes": counts(plan), "objects": objects}
     if plan.prune.kept:
         data["leftAlone"] = [{**_named(item), "why": why} for item, why in plan.prune.kept]
+    if plan.unseen:
+        data["notLookedFor"] = list(plan.unseen)
     if outlook:
         from aphiria_deploy.cli.room import outlook_data
 

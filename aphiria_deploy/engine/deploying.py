@@ -12,14 +12,16 @@ import msgspec
 from aphiria_deploy.bundle import Bundle, SecretSpec
 from aphiria_deploy.engine import marker
 from aphiria_deploy.engine.left_behind import left_behind
-from aphiria_deploy.engine.plan import Circumstances, Plan, plan, to_be_tried
+from aphiria_deploy.engine.plan import Circumstances, Plan, is_ours, plan, to_be_tried
 from aphiria_deploy.engine.refusals import PlanError
 from aphiria_deploy.engine.releases import KEPT_JOBS, Release, Result
+from aphiria_deploy.engine.rivals import require_stopped
 from aphiria_deploy.engine.state import SECRET, Remembered, State
 from aphiria_deploy.engine.survey import Sought, secret_refs, survey, tried
 from aphiria_deploy.engine.wanted import needed_identities, wanted
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError, Errors
 from aphiria_deploy.kube import Cancellation, Client, Deadline, both
+from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.progress import Phases, Progress
 from aphiria_deploy.readiness import judge
 from aphiria_deploy.secrets import VERSION, MadeSecret, SecretInputs, SecretRef, make_secrets
@@ -225,6 +227,10 @@ class _Deploy:
             jobs_run=self._request.rollback_of is None,
             jobs_recorded=frozenset(job for release in releases for job in release.jobs),
         )
+        if self._request.take_over:
+            keys = {ObjectKey.of(item) for item in want.manifests}
+            strangers = [item for key, item in live.objects.items() if key in keys and not is_ours(item)]
+            require_stopped(self._client, strangers, self._deadline)
         asked = to_be_tried(want, live, circumstances)
         outcomes = tried(self._client, asked, live, self._deadline, take_over=self._request.take_over)
         if self._request.take_over or any(map(_took_over_in_vain, releases)):

@@ -17,7 +17,7 @@ TRACKING_ID = "argocd.argoproj.io/tracking-id"
 _APPLICATION = Kind("argoproj.io/v1alpha1", "Application")
 _ARGO_NAMESPACE = "argocd"
 # By the beginning of the labels that tell which one it was.
-_FLUX = {
+_FLUX: Mapping[str, Kind] = {
     "kustomize.toolkit.fluxcd.io": Kind("kustomize.toolkit.fluxcd.io/v1", "Kustomization"),
     "helm.toolkit.fluxcd.io": Kind("helm.toolkit.fluxcd.io/v2", "HelmRelease"),
 }
@@ -31,11 +31,13 @@ class Controlled:
         by: Whose controller it is: ``Flux``, ``Argo CD``.
         ref: The object that tells the controller what to apply.
         stop: The command that has it leave everything as it is.
+        forget: The command that then removes it, and nothing that it made.
     """
 
     by: str
     ref: Ref
     stop: str
+    forget: str
 
     def __str__(self) -> str:
         return f"{self.by}'s {self.ref}"
@@ -60,10 +62,12 @@ class LeftBehind:
     Attributes:
         records: Helm's records of the releases that made some of them: these go.
         objects: What else they made, and the site does not name, each with who made it: these stay.
+        unseen: Where nobody could look for such, since whoever asked may not.
     """
 
     records: tuple[Manifest, ...] = ()
     objects: tuple[tuple[Manifest, str], ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 NOTHING_LEFT = LeftBehind()
@@ -75,15 +79,19 @@ def controlled(live: Mapping[str, Any]) -> Controlled | None:
     for prefix, kind in _FLUX.items():
         name, namespace = labels.get(f"{prefix}/name"), labels.get(f"{prefix}/namespace")
         if name and namespace:
-            stop = f"flux suspend {kind.name.lower()} {name} --namespace {namespace}"
-            return Controlled("Flux", Ref(kind, name, namespace), stop)
+            what = f"{kind.name.lower()} {name} --namespace {namespace}"
+            # What is suspended deletes nothing when it goes.
+            return Controlled("Flux", Ref(kind, name, namespace), f"flux suspend {what}", f"flux delete {what}")
     # NAME:…, or NAMESPACE_NAME:… of an application outside of Argo CD's own namespace.
     owner, colon, _ = _annotation(live, TRACKING_ID).partition(":")
     if not colon:
         return None
     namespace, _, name = owner.rpartition("_")
     ref = Ref(_APPLICATION, name, namespace or _ARGO_NAMESPACE)
-    return Controlled("Argo CD", ref, f"argocd app set {ref.namespace}/{name} --sync-policy none")
+    what = f"{ref.namespace}/{name}"
+    return Controlled(
+        "Argo CD", ref, f"argocd app set {what} --sync-policy none", f"argocd app delete {what} --cascade=false"
+    )
 
 
 def helm_release(live: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -6,19 +6,21 @@ else Helm or kubectl made is told, and never deleted: who made it may still need
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.engine import helm_records
 from aphiria_deploy.engine.former_owners import LeftBehind, helm_release, owner
 from aphiria_deploy.engine.helm_records import HelmRelease
 from aphiria_deploy.engine.managed_fields import is_applied_with_kubectl, owned_fields
-from aphiria_deploy.errors import NotFoundError, UnknownKindError
+from aphiria_deploy.errors import ForbiddenError, NotFoundError, UnknownKindError
 from aphiria_deploy.kube import Client, Deadline, Kind, Ref, concurrently
 from aphiria_deploy.kube.mapping import KNOWN
 from aphiria_deploy.objects import GroupKind, ObjectKey
+
+_Found = TypeVar("_Found")
 
 # What nobody applies, and what says of itself whose it is.
 _OF_CONTROLLERS = frozenset({"ControllerRevision", "EndpointSlice", "Endpoints", "Event", "Lease", "Pod", "ReplicaSet"})
@@ -37,82 +39,100 @@ def left_behind(
 
     Raises:
         HelmRecordError: A record of Helm's cannot be read.
-        ApiError: The server refuses a request; of it all, Secrets have to be listed.
+        ApiError: The server refuses a request, other than for want of rights.
     """
     wanted = {ObjectKey.of(item) for item in manifests}
     there = [live[key] for key in wanted if key in live]
-    releases = _releases(client, wanted, there, deadline)
-    found = {ObjectKey.of(item): (item, why) for item, why in _of_releases(client, releases, deadline)}
-    strangers = [item for item in there if owned_fields(item) is None]
-    found |= {ObjectKey.of(item): (item, owner(item)) for item in _of_kubectl(client, strangers, deadline)}
+    look = _Look(client, deadline)
+    releases = look.releases(wanted, there)
+    found = {ObjectKey.of(item): (item, why) for item, why in look.of_releases(releases)}
+    found |= {ObjectKey.of(item): (item, owner(item)) for item in look.of_kubectl(there)}
     left = [
         (item, f"{why} made it, and the site does not name it: see whether somebody needs it, else delete it")
         for key, (item, why) in sorted(found.items())
         if key not in wanted and owned_fields(item) is None
     ]
-    return LeftBehind(tuple(record for release in releases for record in release.records), tuple(left))
+    records = tuple(record for release in releases for record in release.records)
+    return LeftBehind(records, tuple(left), tuple(sorted(look.unseen)))
 
 
-def _releases(
-    client: Client, wanted: set[ObjectKey], there: Iterable[Manifest], deadline: Deadline
-) -> list[HelmRelease]:
-    """The releases that made something that is wanted, wherever Helm remembers them."""
-    named = {release[0] for release in map(helm_release, there) if release}
-    namespaces = sorted({*named, *(key.namespace for key in wanted)} - {""})
-    places = [(kind, namespace) for kind in helm_records.KINDS for namespace in namespaces]
-    records = _listed(client, places, deadline, labels=helm_records.SELECTOR)
+class _Look:
+    """Looks for things in a cluster, and remembers where it may not.
 
-    def is_of_it(release: HelmRelease) -> bool:
-        return any(
-            ObjectKey(GroupKind(ref.kind.group, ref.kind.name), namespace, ref.name) in wanted
-            for ref in release.made
-            for namespace in (ref.namespace or release.namespace, "")
-        )
+    Attributes:
+        unseen: Of which kinds in which namespaces nobody knows what is there.
+    """
 
-    return list(filter(is_of_it, helm_records.releases(records)))
+    def __init__(self, client: Client, deadline: Deadline) -> None:
+        self.unseen: set[str] = set()
+        self._client = client
+        self._deadline = deadline
 
+    def releases(self, wanted: set[ObjectKey], there: Iterable[Manifest]) -> list[HelmRelease]:
+        """The releases that made something that is wanted, wherever Helm remembers them."""
+        named = {release[0] for release in map(helm_release, there) if release}
+        namespaces = sorted({*named, *(key.namespace for key in wanted)} - {""})
+        places = [(kind, namespace) for kind in helm_records.KINDS for namespace in namespaces]
+        records = self._listed(places, labels=helm_records.SELECTOR)
+        return [release for release in helm_records.releases(records) if _made_some(release, wanted)]
 
-def _of_releases(client: Client, releases: Iterable[HelmRelease], deadline: Deadline) -> Iterator[tuple[Manifest, str]]:
-    """What there is of all that releases made."""
-    for release in releases:
-        calls = [partial(_found, client, ref, release.namespace, deadline) for ref in sorted(release.made, key=str)]
-        for outcome in concurrently(calls, deadline.cancellation, workers=client.width):
-            item = outcome.get()
-            # What another release has taken meanwhile is that one's.
-            if item and helm_release(item) in {None, (release.namespace, release.name)}:
-                yield item, str(release)
+    def of_releases(self, releases: Iterable[HelmRelease]) -> Iterator[tuple[Manifest, str]]:
+        """What there is of all that releases made."""
+        for release in releases:
+            calls = [partial(self._found, ref, release.namespace) for ref in sorted(release.made, key=str)]
+            for item in filter(None, self._all(calls)):
+                # What another release has taken meanwhile is that one's.
+                if helm_release(item) in {None, (release.namespace, release.name)}:
+                    yield item, str(release)
 
+    def of_kubectl(self, there: Iterable[Manifest]) -> Iterator[Manifest]:
+        """What ``kubectl apply`` made in the namespaces of objects that are taken over from it."""
+        taken = [item for item in there if owned_fields(item) is None and is_applied_with_kubectl(item)]
+        namespaces = sorted({ObjectKey.of(item).namespace for item in taken} - {""})
+        if not namespaces:
+            return
+        kinds = [
+            self._client.kind(group, name, self._deadline) if group else Kind("v1", name)
+            for (group, name), resource in KNOWN.items()
+            if resource.namespaced and name not in _OF_CONTROLLERS
+        ]
+        places = [(kind, namespace) for kind in filter(None, kinds) for namespace in namespaces]
+        for item in self._listed(places, metadata_only=True):
+            if is_applied_with_kubectl(item) and not item["metadata"].get("ownerReferences") and not helm_release(item):
+                yield item
 
-def _found(client: Client, ref: Ref, namespace: str, deadline: Deadline) -> Manifest | None:
-    try:
-        is_namespaced = client.is_namespaced(ref.kind, deadline)
-    except UnknownKindError:
-        return None
-    place = (ref.namespace or namespace) if is_namespaced else None
-    return client.find(Ref(ref.kind, ref.name, place), deadline, metadata_only=True)
+    def _listed(self, places: Iterable[tuple[Kind, str]], **how: Any) -> list[Manifest]:
+        def listing(kind: Kind, namespace: str) -> list[Manifest]:
+            try:
+                return self._client.list(kind, self._deadline, namespace=namespace, **how).items
+            except (NotFoundError, UnknownKindError):
+                # No such kind here, so nobody made one.
+                return []
+            except ForbiddenError:
+                self.unseen.add(f"{kind.name} in {namespace}")
+                return []
 
+        return [item for found in self._all([partial(listing, *place) for place in places]) for item in found]
 
-def _of_kubectl(client: Client, strangers: Iterable[Manifest], deadline: Deadline) -> Iterator[Manifest]:
-    """What ``kubectl apply`` made in the namespaces of objects that it made too."""
-    namespaces = sorted({ObjectKey.of(item).namespace for item in strangers if is_applied_with_kubectl(item)} - {""})
-    if not namespaces:
-        return
-    applied = [key for key, one in KNOWN.items() if one.namespaced and key[1] not in _OF_CONTROLLERS]
-    kinds = [client.kind(group, name, deadline) if group else Kind("v1", name) for group, name in applied]
-    places = [(kind, namespace) for kind in filter(None, kinds) for namespace in namespaces]
-    for item in _listed(client, places, deadline, metadata_only=True):
-        if is_applied_with_kubectl(item) and not item["metadata"].get("ownerReferences") and not helm_release(item):
-            yield item
-
-
-def _listed(client: Client, places: Iterable[tuple[Kind, str]], deadline: Deadline, **how: Any) -> list[Manifest]:
-    def listing(kind: Kind, namespace: str) -> list[Manifest]:
+    def _found(self, ref: Ref, namespace: str) -> Manifest | None:
         try:
-            return client.list(kind, deadline, namespace=namespace, **how).items
-        except (NotFoundError, UnknownKindError):
-            # No such kind here, so nobody made one.
-            return []
+            is_namespaced = self._client.is_namespaced(ref.kind, self._deadline)
+            place = (ref.namespace or namespace) if is_namespaced else None
+            return self._client.find(Ref(ref.kind, ref.name, place), self._deadline, metadata_only=True)
+        except UnknownKindError:
+            return None
+        except ForbiddenError:
+            self.unseen.add(str(ref))
+            return None
 
-    calls: list[Callable[[], list[Manifest]]] = [partial(listing, kind, namespace) for kind, namespace in places]
-    outcomes = concurrently(calls, deadline.cancellation, workers=client.width)
-    return [item for outcome in outcomes for item in outcome.get()]
+    def _all(self, calls: Sequence[Callable[[], _Found]]) -> list[_Found]:
+        outcomes = concurrently(calls, self._deadline.cancellation, workers=self._client.width)
+        return [outcome.get() for outcome in outcomes]
+
+
+def _made_some(release: HelmRelease, wanted: set[ObjectKey]) -> bool:
+    return any(
+        ObjectKey(GroupKind(ref.kind.group, ref.kind.name), namespace, ref.name) in wanted
+        for ref in release.made
+        for namespace in (ref.namespace or release.namespace, "")
+    )

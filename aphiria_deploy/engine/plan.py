@@ -94,6 +94,7 @@ class Plan:
         parent: The ApplySet's parent, as it is now.
         target: The parent, when all is done.
         uids: The UIDs of the objects whose identity Jobs belong to, as far as these are there.
+        unseen: Where nobody could look for what is left behind.
     """
 
     waves: tuple[PlannedWave, ...]
@@ -101,6 +102,7 @@ class Plan:
     parent: Parent
     target: Parent
     uids: Mapping[ObjectKey, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
 
     @property
     def steps(self) -> list[Step]:
@@ -229,6 +231,7 @@ def plan(
         parent=parent,
         target=parent.holding(wanted.manifests),
         uids=live.uids,
+        unseen=live.beside.unseen,
     )
 
 

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from functools import partial
 
 from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
+from aphiria_deploy.engine.adoption import adoption_tried
 from aphiria_deploy.engine.applyset import PART_OF, Parent
-from aphiria_deploy.engine.managed_fields import BY_HAND, as_adopted
+from aphiria_deploy.engine.managed_fields import BY_HAND
 from aphiria_deploy.engine.plan import Live, is_going, is_ours
 from aphiria_deploy.errors import ConflictError, InputError, NotFoundError, UnknownKindError
-from aphiria_deploy.kube import Client, Deadline, Kind, Outcome, Patch, Ref, concurrently
+from aphiria_deploy.kube import Client, Deadline, Kind, Outcome, Ref, concurrently
 from aphiria_deploy.objects import GroupKind, ObjectKey
 from aphiria_deploy.secrets import SecretRef
 
@@ -142,7 +143,7 @@ def tried(
 def _tried(client: Client, manifest: Manifest, live: Live, deadline: Deadline, *, take_over: bool) -> Manifest:
     there = live.objects.get(ObjectKey.of(manifest))
     if there is not None and not is_ours(there):
-        return _tried_as_adopted(client, manifest, there, deadline)
+        return adoption_tried(client, there, manifest, deadline)
     try:
         return client.apply(manifest, deadline, dry_run=True, force=take_over)
     except ConflictError as error:
@@ -150,22 +151,6 @@ def _tried(client: Client, manifest: Manifest, live: Live, deadline: Deadline, *
         if not error.conflicts or not all(conflict.manager.startswith(BY_HAND) for conflict in error.conflicts):
             raise
         return client.apply(manifest, deadline, dry_run=True, force=True)
-
-
-def _tried_as_adopted(client: Client, manifest: Manifest, there: Manifest, deadline: Deadline) -> Manifest:
-    """Tries what an object becomes that is taken over, by what is left of it then.
-
-    Raises:
-        NotFoundError: It is gone.
-    """
-    while True:
-        # A patch, since whoever applies may patch, and need not be allowed to replace.
-        change = [{"op": "replace", "path": "", "value": as_adopted(there, manifest)}]
-        try:
-            return client.patch(Ref.of(there), change, deadline, how=Patch.JSON, dry_run=True)
-        except ConflictError:
-            # A controller wrote its status meanwhile.
-            there = client.get(Ref.of(there), deadline)
 
 
 def secret_refs(specs: Iterable[SecretSpec]) -> list[SecretRef]:

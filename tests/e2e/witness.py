@@ -54,7 +54,7 @@ class Witness:
 
 
 class Serving:
-    """Looks at a Service's endpoints, and remembers whether there was ever none that serves.
+    """Looks at a Service's endpoints, from when it has one, and remembers whether there was ever none that serves.
 
     Args:
         client: The cluster.
@@ -62,12 +62,13 @@ class Serving:
         service: Its name.
 
     Attributes:
-        fewest: The smallest number of endpoints that were ready at one time; None where it was never looked.
+        fewest: The smallest number of endpoints that were ready at one time.
     """
 
     def __init__(self, client: Client, namespace: str, service: str) -> None:
-        self.fewest: int | None = None
+        self.fewest = 0
         self._client = client
+        self._serves = threading.Event()
         self._slices: dict[str, int] = {}
         kind = Kind("discovery.k8s.io/v1", "EndpointSlice")
         self._watched = Watched(kind, namespace, labels=f"kubernetes.io/service-name={service}")
@@ -76,6 +77,7 @@ class Serving:
 
     def __enter__(self) -> Self:
         self._thread.start()
+        assert self._serves.wait(20), f"{self._watched}: nothing serves"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,16 +85,16 @@ class Serving:
         self._thread.join(5)
 
     def _look(self) -> None:
-        synced = False
         with contextlib.suppress(CancelledError):
             for change, item in watch(self._client, self._watched, Deadline.after(120, "", self._cancellation)):
                 if change is Change.SYNCED:
-                    synced = True
-                elif change is Change.DELETED:
-                    self._slices.pop(item["metadata"]["name"], None)
-                else:
-                    ready = [one for one in item.get("endpoints") or () if one["conditions"].get("ready")]
-                    self._slices[item["metadata"]["name"]] = len(ready)
-                if synced:
-                    now = sum(self._slices.values())
-                    self.fewest = now if self.fewest is None else min(self.fewest, now)
+                    continue
+                name, endpoints = item["metadata"]["name"], item.get("endpoints") or ()
+                ready = [one for one in endpoints if one["conditions"].get("ready") and change is not Change.DELETED]
+                self._slices[name] = len(ready)
+                now = sum(self._slices.values())
+                if self._serves.is_set():
+                    self.fewest = min(self.fewest, now)
+                elif now:
+                    self.fewest = now
+                    self._serves.set()
