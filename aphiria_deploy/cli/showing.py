@@ -31,8 +31,7 @@ def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> s
             lines += _step_lines(step)
     lines += [f"- {ObjectKey.of(item)}: {_why_deleted(item)}" for item in plan.prune.delete]
     lines += [f"  {ObjectKey.of(item)}: left alone: {reason}" for item, reason in plan.prune.kept]
-    if plan.unseen:
-        lines.append(f"  not looked for what is left behind, for want of rights: {', '.join(plan.unseen)}")
+    lines += [f"! not looked for what is left behind, for want of rights: {what}" for what in plan.unseen]
     if outlook:
         from aphiria_deploy.capacity import describe
 

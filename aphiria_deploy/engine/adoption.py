@@ -16,7 +16,6 @@ from aphiria_deploy.engine.managed_fields import adopted, as_adopted
 from aphiria_deploy.errors import ConflictError, OutcomeUnknownError
 from aphiria_deploy.kube import Client, Deadline, Patch, Ref
 
-
 # What says which object it is, and what is not asked for.
 _HEAD = frozenset({"apiVersion", "kind", "metadata", "status"})
 
@@ -63,7 +62,7 @@ def adoption_tried(client: Client, live: Manifest, manifest: Manifest, deadline:
 def change(live: Manifest, becomes: Manifest) -> list[dict[str, Any]]:
     """Gives the JSON patch that makes one object of another, whatever its controllers write into it meanwhile."""
     return [
-        *_operations("/metadata", live["metadata"], becomes["metadata"], ("annotations", "labels")),
+        *_operations("/metadata", live["metadata"], becomes["metadata"], ("annotations", "finalizers", "labels")),
         *_operations("", live, becomes, [part for part in {**live, **becomes} if part not in _HEAD]),
     ]
 

@@ -53,7 +53,7 @@ def left_behind(
         if key not in wanted and owned_fields(item) is None
     ]
     records = tuple(record for release in releases for record in release.records)
-    return LeftBehind(records, tuple(left), tuple(sorted(look.unseen)))
+    return LeftBehind(records, tuple(left), (*_unseen_records(there, look.unseen), *_unseen_kinds(look.unseen)))
 
 
 class _Look:
@@ -64,7 +64,7 @@ class _Look:
     """
 
     def __init__(self, client: Client, deadline: Deadline) -> None:
-        self.unseen: set[str] = set()
+        self.unseen: set[tuple[str, str]] = set()
         self._client = client
         self._deadline = deadline
 
@@ -109,7 +109,7 @@ class _Look:
                 # No such kind here, so nobody made one.
                 return []
             except ForbiddenError:
-                self.unseen.add(f"{kind.name} in {namespace}")
+                self.unseen.add((kind.name, namespace))
                 return []
 
         return [item for found in self._all([partial(listing, *place) for place in places]) for item in found]
@@ -122,12 +122,28 @@ class _Look:
         except UnknownKindError:
             return None
         except ForbiddenError:
-            self.unseen.add(str(ref))
+            self.unseen.add((ref.kind.name, ref.namespace or namespace))
             return None
 
     def _all(self, calls: Sequence[Callable[[], _Found]]) -> list[_Found]:
         outcomes = concurrently(calls, self._deadline.cancellation, workers=self._client.width)
         return [outcome.get() for outcome in outcomes]
+
+
+def _unseen_records(there: Iterable[Manifest], unseen: set[tuple[str, str]]) -> Iterator[str]:
+    """What is to be done about Helm's records that nobody could look for."""
+    strangers = [item for item in there if owned_fields(item) is None]
+    for namespace, name in sorted({release for release in map(helm_release, strangers) if release}):
+        if ("Secret", namespace) in unseen:
+            yield (
+                f"Helm's record of its release {namespace}/{name}: as long as it is there, helm uninstall deletes what "
+                f"is taken over: kubectl delete secret --namespace {namespace} --selector owner=helm,name={name}"
+            )
+
+
+def _unseen_kinds(unseen: set[tuple[str, str]]) -> Iterator[str]:
+    for namespace in sorted({namespace for _, namespace in unseen}):
+        yield f"{', '.join(sorted(kind for kind, place in unseen if place == namespace))} in {namespace}"
 
 
 def _made_some(release: HelmRelease, wanted: set[ObjectKey]) -> bool:

@@ -75,6 +75,6 @@ def _instead(key: ObjectKey, live: Manifest | None) -> str:
         return "give it another name, or delete it first"
     orphan = f"kubectl delete {key.group_kind.kind.lower()} {key.name} --namespace {key.namespace} --cascade=orphan"
     return (
-        f"have the site keep what is there, or give it another name, or delete it without its pods, which serve on "
-        f"({orphan}), deploy, and delete what is then left of it"
+        "have the site keep what is there, or give it another name; or, where the site's selector fits the pods that "
+        f"are there too, delete it without them, so that they serve on ({orphan}), and deploy again"
     )

@@ -46,19 +46,19 @@ class Helm:
 
         Args:
             release: The name of the release.
-            namespace: Its namespace, which is made where there is none.
+            namespace: Its namespace.
             objects: The objects.
             values: The values.
             more: Further options.
         """
         chart = self._folder / release
-        (chart / "templates").mkdir(parents=True)
+        (chart / "templates").mkdir(parents=True, exist_ok=True)
         head = {"apiVersion": "v2", "name": "site", "version": "0.1.0"}
         (chart / "Chart.yaml").write_text(json.dumps(head), encoding="utf-8")
         (chart / "templates" / "objects.yaml").write_text(to_yaml(objects), encoding="utf-8")
         given = self._folder / f"{release}.values.json"
         given.write_text(json.dumps(values), encoding="utf-8")
-        where = (f"--namespace={namespace}", "--create-namespace", f"--values={given}")
+        where = (f"--namespace={namespace}", f"--values={given}")
         done = self.run("install", release, chart, *where, *more)
         assert done.returncode == 0, done.stderr
 

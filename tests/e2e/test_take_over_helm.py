@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,10 @@ import msgspec
 import pytest
 
 from aphiria_deploy.cli.showing import plan_data, plan_text
-from aphiria_deploy.errors import AphiriaDeployError
+from aphiria_deploy.errors import AphiriaDeployError, InvalidError
 from tests.e2e.charts import Helm
-from tests.e2e.engine import Cluster, preview
+from tests.e2e.command import Commands
+from tests.e2e.engine import OUTPUTS, Cluster, preview, soon
 from tests.e2e.former_site import (
     FORMER,
     PASSWORD,
@@ -34,6 +36,7 @@ from tests.objects import one
 pytestmark = pytest.mark.xdist_group("site-cluster")
 
 WAYS = {"server-side": (), "client-side": ("--server-side=false",)}
+NEW = "--create-namespace"
 
 
 @pytest.fixture
@@ -50,7 +53,7 @@ def test_a_release_is_taken_over_with_the_plan_first_and_without_downtime(
     release = f"site-{environment}"
     hook = config_map(namespace, "of-a-hook")
     hook["metadata"]["annotations"] = {"helm.sh/hook": "pre-install"}
-    helm.install(release, namespace, [*as_it_was(bundle, "{{ .Values.v }}"), hook], {"v": "its"}, *WAYS[how])
+    helm.install(release, namespace, [*as_it_was(bundle, "{{ .Values.v }}"), hook], {"v": "its"}, NEW, *WAYS[how])
     assert helm.releases(namespace) == [release]
     settle(site_cluster, namespace)
     before, web_pods = uids(site_cluster, namespace), pods(site_cluster, namespace, "web")
@@ -101,7 +104,7 @@ def test_a_release_is_taken_over_with_the_plan_first_and_without_downtime(
 def test_what_was_taken_over_goes_when_the_site_drops_it(site_cluster: Cluster, helm: Helm) -> None:
     small = Small(with_jobs=False)
     extra = small.object("ConfigMap", "extra", data={"a": "b"})
-    helm.install("shop", small.namespace, [*as_small_was(small), extra], {})
+    helm.install("shop", small.namespace, [*as_small_was(small), extra], {}, NEW)
     report = site_cluster.deploy(replace(small, more=(extra,)).bundle(), take_over=True)
     assert report.result == "deployed", report.error
     report = site_cluster.deploy(small.bundle())
@@ -127,7 +130,10 @@ def test_what_does_not_go_together_with_what_was_there_is_taken_over(site_cluste
     bundle = replace(small, container=small.container | probed).bundle()
     one(bundle.manifests, "Service", "api")["spec"]["ports"] = [{"name": "http", "port": 80}]
     bundle = msgspec.structs.replace(bundle, hash="")
-    helm.install("shop", small.namespace, objects, {})
+    helm.install("shop", small.namespace, objects, {}, NEW)
+    for item in (one(bundle.manifests, "Deployment", "api"), one(bundle.manifests, "Service", "api")):
+        with pytest.raises(InvalidError):
+            site_cluster.client.apply(item, soon(), force=True, dry_run=True)
     report = site_cluster.deploy(bundle, take_over=True)
     assert report.result == "deployed", report.error
     live = site_cluster.get("apps/v1", "Deployment", "api", small.namespace)
@@ -140,12 +146,27 @@ def test_what_does_not_go_together_with_what_was_there_is_taken_over(site_cluste
     assert site_cluster.deploy(bundle).result == "unchanged"
 
 
+def test_what_else_was_in_the_release_can_be_helm_s_again_and_only_that(site_cluster: Cluster, helm: Helm) -> None:
+    small = Small(with_jobs=False)
+    rest = config_map(small.namespace, "rest")
+    helm.install("shop", small.namespace, [*as_small_was(small), rest], {}, NEW)
+    report = site_cluster.deploy(small.bundle(), take_over=True)
+    assert report.result == "deployed", report.error
+    assert report.plan
+    assert [item["metadata"]["name"] for item, _ in report.plan.prune.kept] == ["rest"]
+    helm.install("shop", small.namespace, [rest], {})
+    done = helm.run("uninstall", "shop", f"--namespace={small.namespace}")
+    assert done.returncode == 0, done.stderr
+    assert site_cluster.find("v1", "ConfigMap", "rest", small.namespace) is None
+    assert site_cluster.deploy(small.bundle()).result == "unchanged"
+
+
 @pytest.mark.parametrize("driver", ["secret", "configmap"])
 def test_helm_lets_go_also_when_the_first_run_failed(site_cluster: Cluster, tmp_path: Path, driver: str) -> None:
     helm = Helm(site_cluster.plane.kubeconfig, tmp_path, driver)
     small = Small(with_jobs=False)
     other = small.object("ConfigMap", "of-another-release", data={})
-    helm.install("shop", small.namespace, as_small_was(small), {})
+    helm.install("shop", small.namespace, as_small_was(small), {}, NEW)
     helm.install("other", small.namespace, [other], {})
     wrong = replace(small, workload={"nodeSelector": {"there-is": "none"}}).bundle()
     failed = site_cluster.deploy(wrong, take_over=True, timeout=3)
@@ -168,7 +189,7 @@ def test_another_selector_is_refused_and_what_is_said_then_helps(site_cluster: C
     workload["spec"]["selector"] = {"matchLabels": labels}
     workload["spec"]["template"]["metadata"]["labels"] = labels
     service["spec"]["selector"] = labels
-    helm.install("shop", small.namespace, objects, {}, "--wait")
+    helm.install("shop", small.namespace, objects, {}, NEW, "--wait")
     command = f"delete deployment api --namespace {small.namespace} --cascade=orphan"
     with (
         site_cluster.asked() as (client, requests),
@@ -184,3 +205,33 @@ def test_another_selector_is_refused_and_what_is_said_then_helps(site_cluster: C
     assert serving.fewest == 1
     assert helm.releases(small.namespace) == []
     assert site_cluster.deploy(small.bundle()).result == "unchanged"
+
+
+def test_the_command_shows_the_plan_and_then_takes_over(site_cluster: Cluster, helm: Helm, tmp_path: Path) -> None:
+    bundle = preview()
+    environment, namespace = bundle.environment.name, bundle.environment.namespace
+    # A preview's namespace has no labels but a preview's: one that Helm makes has.
+    site_cluster.plane.apply(one(bundle.manifests, "Namespace"))
+    helm.install("shop", namespace, as_it_was(bundle), {})
+    commands = Commands(tmp_path, site_cluster.plane.kubeconfig, OUTPUTS)
+    refused = commands.deploy(bundle)
+    assert refused.code == 1
+    assert f"it is of the Helm release {namespace}/shop" in refused.err
+    given = ("--bundle", commands.bundle(bundle), *commands.named, *commands.settled)
+    differs = commands.run("diff", environment, "--take-over", *given)
+    assert differs.code == 3, differs
+    assert f"taken over from the Helm release {namespace}/shop" in differs.out
+    planned = commands.run(*commands.deploying(bundle), "--take-over", "--plan")
+    assert planned.code == 0, planned
+    # The account of a preview may not look for Helm's records: what is to be done about them is said.
+    record = f"Helm's record of its release {namespace}/shop: as long as it is there, helm uninstall deletes"
+    command = f"delete secret --namespace {namespace} --selector owner=helm,name=shop"
+    assert re.search(f"for want of rights: {record}.*: kubectl {command}\n", planned.out), planned.out
+    assert helm.releases(namespace) == ["shop"]
+    taken = commands.deploy(bundle, "--take-over")
+    assert (taken.code, taken.data["result"]) == (0, "deployed"), taken
+    assert command in taken.err
+    done = site_cluster.plane.kubectl(*command.split())
+    assert done.returncode == 0, done.stderr
+    assert helm.releases(namespace) == []
+    assert commands.deploy(bundle).data["result"] == "unchanged"
