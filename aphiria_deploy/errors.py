@@ -39,10 +39,11 @@
     ├── lease.LockedError                   exit code 4: somebody else works on the environment
     ├── lease.LeaseLostError                the environment is somebody else's now: nothing more is written
     ├── deploying.NotApprovedError          the plan was shown, and not agreed to
-    ├── plan.PlanError                      the cluster refuses what is planned, or it would touch what is not ours
+    ├── refusals.PlanError                  the cluster refuses what is planned, or it would touch what is not ours
     ├── waiting.NotReadyError               an object is doomed, or did not become ready in time
     ├── backups.BackupError                 a Job is complete, but its log does not say what it has done
     ├── backup_listing.NoBackupError        there is no complete backup, or the newest is too old
+    ├── helm_records.HelmRecordError        a record of Helm's cannot be read
     ├── destroying.DestroyError             what is to be destroyed is not ours, or does not go
     ├── deleting.NotGoneError               something is still there after its deletion
     ├── verify.VerificationError            the running site does not answer as it has to

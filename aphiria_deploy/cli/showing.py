@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.engine import deploying
+from aphiria_deploy.engine.helm_records import is_record
 from aphiria_deploy.engine.plan import Action, Plan, Step, counts
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.objects import ObjectKey
@@ -27,13 +29,21 @@ def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> s
     for step in plan.steps:
         if step.action is not Action.NOTHING:
             lines += _step_lines(step)
-    lines += [f"- {ObjectKey.of(item)}: no longer in the site" for item in plan.prune.delete]
+    lines += [f"- {ObjectKey.of(item)}: {_why_deleted(item)}" for item in plan.prune.delete]
     lines += [f"  {ObjectKey.of(item)}: left alone: {reason}" for item, reason in plan.prune.kept]
+    lines += [f"! not looked for what is left behind, for want of rights: {what}" for what in plan.unseen]
     if outlook:
         from aphiria_deploy.capacity import describe
 
         lines.append(f"capacity: {describe(outlook)}")
     return "\n".join(lines)
+
+
+def _why_deleted(item: Manifest) -> str:
+    if is_record(item):
+        release = item["metadata"]["labels"]["name"]
+        return f"Helm's record of its release {release}: with it, helm uninstall would delete what is taken over"
+    return "no longer in the site"
 
 
 def _step_lines(step: Step) -> Iterator[str]:
@@ -56,16 +66,22 @@ def plan_data(plan: Plan, outlook: Outlook | None = None) -> dict[str, Any]:
         for step in plan.steps
         if step.action is not Action.NOTHING
     ]
-    objects += [
-        {"action": "delete", "kind": key.group_kind.kind, "namespace": key.namespace, "name": key.name, "fields": []}
-        for key in map(ObjectKey.of, plan.prune.delete)
-    ]
+    objects += [{"action": "delete", **_named(item), "fields": []} for item in plan.prune.delete]
     data: dict[str, Any] = {"changes": counts(plan), "objects": objects}
+    if plan.prune.kept:
+        data["leftAlone"] = [{**_named(item), "why": why} for item, why in plan.prune.kept]
+    if plan.unseen:
+        data["notLookedFor"] = list(plan.unseen)
     if outlook:
         from aphiria_deploy.cli.room import outlook_data
 
         data["capacity"] = outlook_data(outlook)
     return data
+
+
+def _named(item: Manifest) -> dict[str, str]:
+    key = ObjectKey.of(item)
+    return {"kind": key.group_kind.kind, "namespace": key.namespace, "name": key.name}
 
 
 def deploy_text(report: deploying.Report) -> str:

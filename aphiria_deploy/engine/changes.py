@@ -43,7 +43,9 @@ def field_changes(live: Manifest, would_be: Manifest) -> tuple[FieldChange, ...]
 
 
 def _asked_for(item: Manifest) -> dict[str, Any]:
-    metadata = {key: value for key, value in item["metadata"].items() if key not in _SERVERS}
+    # None and an empty one are the same, and each label is told by itself.
+    metadata: dict[str, Any] = {part: {} for part in ("annotations", "labels")}
+    metadata |= {key: value for key, value in item["metadata"].items() if key not in _SERVERS}
     return {key: value for key, value in item.items() if key != "status"} | {"metadata": metadata}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -11,13 +11,17 @@ import msgspec
 
 from aphiria_deploy.bundle import Bundle, SecretSpec
 from aphiria_deploy.engine import marker
-from aphiria_deploy.engine.plan import Circumstances, Plan, PlanError, plan, to_be_tried
+from aphiria_deploy.engine.left_behind import left_behind
+from aphiria_deploy.engine.plan import Circumstances, Plan, is_ours, plan, to_be_tried
+from aphiria_deploy.engine.refusals import PlanError
 from aphiria_deploy.engine.releases import KEPT_JOBS, Release, Result
+from aphiria_deploy.engine.rivals import require_stopped
 from aphiria_deploy.engine.state import SECRET, Remembered, State
 from aphiria_deploy.engine.survey import Sought, secret_refs, survey, tried
 from aphiria_deploy.engine.wanted import needed_identities, wanted
 from aphiria_deploy.errors import AphiriaDeployError, CancelledError, Errors
 from aphiria_deploy.kube import Cancellation, Client, Deadline, both
+from aphiria_deploy.objects import ObjectKey
 from aphiria_deploy.progress import Phases, Progress
 from aphiria_deploy.readiness import judge
 from aphiria_deploy.secrets import VERSION, MadeSecret, SecretInputs, SecretRef, make_secrets
@@ -223,8 +227,14 @@ class _Deploy:
             jobs_run=self._request.rollback_of is None,
             jobs_recorded=frozenset(job for release in releases for job in release.jobs),
         )
+        if self._request.take_over:
+            keys = {ObjectKey.of(item) for item in want.manifests}
+            strangers = [item for key, item in live.objects.items() if key in keys and not is_ours(item)]
+            require_stopped(self._client, strangers, self._deadline)
         asked = to_be_tried(want, live, circumstances)
         outcomes = tried(self._client, asked, live, self._deadline, take_over=self._request.take_over)
+        if self._request.take_over or any(map(_took_over_in_vain, releases)):
+            live = replace(live, beside=left_behind(self._client, want.manifests, live.objects, self._deadline))
         return _Planned(plan(want, live, outcomes, parent, circumstances), known, secrets, to_write)
 
     def _secrets(self, existing: Sequence[Mapping[str, Any]], known: Remembered) -> list[MadeSecret]:
@@ -308,6 +318,7 @@ class _Deploy:
             tool=version("aphiria-deploy"),
             commit=self._request.commit,
             rollback_of=self._request.rollback_of,
+            took_over=self._request.take_over,
             secrets={f"{made.ref.namespace}/{made.ref.name}": made.version for made in planned.secrets},
             jobs=list(dict.fromkeys(recorded)),
         )
@@ -343,6 +354,11 @@ class _Deploy:
             total=self._phases.total,
             error=error,
         )
+
+
+def _took_over_in_vain(release: Release) -> bool:
+    """Whether a take-over failed or died: all may be ours since, and Helm still have its record of it."""
+    return release.took_over and release.result is not Result.DEPLOYED
 
 
 def kept_secrets(specs: Sequence[SecretSpec], existing: Collection[Mapping[str, Any]]) -> list[MadeSecret]:

@@ -1,4 +1,4 @@
-"""Whose fields are whose, and what becomes of those that a person's commands left behind. Pure.
+"""Whose fields are whose, and what becomes of those that a former owner left behind. Pure.
 
 The server writes down in ``metadata.managedFields`` who set which fields, as sets of them:
 https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management.
@@ -7,7 +7,7 @@ https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-manageme
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from aphiria_deploy.bundle import Manifest
@@ -16,7 +16,18 @@ from aphiria_deploy.kube import FIELD_MANAGER
 BY_HAND = ("kubectl", "before-first-apply")
 """What the names of the field managers begin with that a person's commands leave behind."""
 
+HELM = "helm"
+"""The field manager of Helm itself; who has Helm within goes by a name of its own, and is told by what it owns."""
+
+CONTROLLERS = ("argocd-controller", "kustomize-controller", "helm-controller")
+"""The field managers of Argo CD's and Flux's controllers: whatever they still manage they set back."""
+
+_OF_APPLY = frozenset({("kubectl", "Apply"), ("kubectl-client-side-apply", "Update"), ("kubectl-create", "Update")})
+_RELEASE_NAME = "f:meta.helm.sh/release-name"
 _LAST_APPLIED = "f:kubectl.kubernetes.io/last-applied-configuration"
+
+# What the server takes for a key of an entry that is not given.
+_DEFAULTS: Mapping[str, Any] = {"protocol": "TCP"}
 
 Fields = dict[str, Any]
 """A set of fields, as the server writes it: ``f:`` and a name, ``k:`` and an entry's keys, ``v:`` and a value."""
@@ -38,20 +49,28 @@ def by_hand(item: Mapping[str, Any]) -> set[str]:
     return {name for name in managers(item) if name.startswith(BY_HAND)}
 
 
-def fields_by_hand(item: Mapping[str, Any]) -> Fields:
-    """Gives the fields that a person's commands own."""
+def is_applied_with_kubectl(item: Mapping[str, Any]) -> bool:
+    """Whether ``kubectl apply`` or ``kubectl create`` made an object; not whether it was edited with kubectl."""
+    return any(
+        (entry.get("manager"), entry.get("operation")) in _OF_APPLY and not entry.get("subresource")
+        for entry in _entries(item)
+    )
+
+
+def former_fields(item: Mapping[str, Any]) -> Fields:
+    """Gives the fields of those that an object is taken over from: a person's commands, Helm, a controller."""
     fields: Fields = {}
     for entry in _entries(item):
-        if _is_by_hand(entry):
+        if _is_former(entry):
             fields = _union(fields, entry.get("fieldsV1") or {})
     return fields
 
 
 def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
-    """Gives the managed fields with those of a person's commands made ours; None where there are none."""
-    mine = [entry for entry in entries if _is_by_hand(entry) or _is_ours(entry)]
-    others = [entry for entry in entries if not (_is_by_hand(entry) or _is_ours(entry))]
-    if not any(map(_is_by_hand, mine)):
+    """Gives the managed fields with those of the former owners made ours; None where there are none."""
+    mine = [entry for entry in entries if _is_former(entry) or _is_ours(entry)]
+    others = [entry for entry in entries if not (_is_former(entry) or _is_ours(entry))]
+    if not any(map(_is_former, mine)):
         return None
     fields: Fields = {}
     for entry in mine:
@@ -60,31 +79,36 @@ def adopted(entries: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
     return [{**ours, "manager": FIELD_MANAGER, "operation": "Apply", "fieldsV1": fields}, *others]
 
 
-def as_adopted(live: Manifest, would_be: Manifest) -> Manifest:
-    """Gives an object as it will be when it was adopted and applied.
+def as_adopted(live: Manifest, manifest: Manifest) -> Manifest:
+    """Gives an object as it is to be when it was adopted and applied, but for what the server fills in.
 
-    The server's dry run does not tell: there, what a person's commands own is still theirs, and stays.
+    An apply does not tell by its dry run: there, what the former owners own is still theirs, and stays; and what they
+    set may not go together with what is asked for, such as the ``value`` of a variable that now has a ``valueFrom``.
 
     Args:
         live: The object as it is.
-        would_be: The object as the dry run says.
+        manifest: What is asked for.
     """
-    kept: Fields = owned_fields(would_be) or {}
+    # The annotation goes too, and nobody wants to see it.
+    kept: Fields = {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}}
+    known: Fields = {}
     for entry in _entries(live):
-        if not _is_by_hand(entry) and not _is_ours(entry):
-            kept = _union(kept, entry.get("fieldsV1") or {})
-    # It goes too, and nobody wants to see it.
-    kept = _union(kept, {"f:metadata": {"f:annotations": {_LAST_APPLIED: {}}}})
-    found: Manifest = _without(would_be, fields_by_hand(live), kept)
+        fields = entry.get("fieldsV1") or {}
+        known = _union(known, fields)
+        if not _is_former(entry):
+            kept = _union(kept, fields)
+    metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+    rest = _without({**live, "metadata": metadata}, former_fields(live), kept)
+    found: Manifest = _merged(rest, manifest, known)
     return found
 
 
 def comparable(live: Manifest, manifest: Manifest) -> Manifest:
     """Gives what a live Secret has of what is asked for, and of what was ours: the rest is others', and stays.
 
-    Where nothing of it is ours yet, what a person's commands own counts as ours: it is adopted.
+    Where nothing of it is ours yet, what its former owners own counts as ours: it is adopted.
     """
-    ours: Fields = owned_fields(live) or fields_by_hand(live)
+    ours: Fields = owned_fields(live) or former_fields(live)
     metadata = {key: live["metadata"].get(key) for key in manifest["metadata"]}
     for part in ("annotations", "labels"):
         asked = manifest["metadata"].get(part) or {}
@@ -109,8 +133,18 @@ def _is_ours(entry: Mapping[str, Any]) -> bool:
     return known == (FIELD_MANAGER, "Apply", "")
 
 
-def _is_by_hand(entry: Mapping[str, Any]) -> bool:
-    return entry.get("manager", "").startswith(BY_HAND) and not entry.get("subresource")
+def _is_former(entry: Mapping[str, Any]) -> bool:
+    """Whether what is taken over is taken over from this one: its fields go, where the site does not name them."""
+    if entry.get("subresource"):
+        return False
+    manager = entry.get("manager", "")
+    return manager.startswith(BY_HAND) or manager == HELM or manager in CONTROLLERS or _has_release(entry)
+
+
+def _has_release(entry: Mapping[str, Any]) -> bool:
+    """Whether it is Helm, under whatever name: it writes down of which release an object is."""
+    metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+    return _RELEASE_NAME in (metadata.get("f:annotations") or {})
 
 
 def _union(one: Fields, other: Fields) -> Fields:
@@ -136,6 +170,38 @@ def _below(value: Any, name: str, gone: Fields, kept: Fields) -> list[Any]:
     if whole and name not in kept:
         return []
     return [_without(value, fields, kept.get(name) or {})] if fields else [value]
+
+
+def _merged(found: Any, asked: Any, fields: Fields) -> Any:
+    """A value with what is asked for in it, as the server merges: by the names of the fields that are in there."""
+    listed = [sought for _, sought in _listed(fields)]
+    if isinstance(found, list) and isinstance(asked, list) and listed:
+        return [*(_entry(found, entry, fields) for entry in asked), *_not_in(found, asked, listed[0])]
+    # What is owned as a whole is replaced as a whole.
+    if not isinstance(found, dict) or not isinstance(asked, dict) or not fields:
+        return asked
+    below = {key: _merged(found.get(key), value, fields.get(f"f:{key}") or {}) for key, value in asked.items()}
+    return {**found, **below}
+
+
+def _entry(found: list[Any], asked: Any, fields: Fields) -> Any:
+    """An entry of a list that is merged, with what is there of it."""
+    for name, keys in _listed(fields):
+        if isinstance(keys, dict) and isinstance(asked, dict) and _is_same(asked, keys, keys):
+            there = next((one for one in found if _is_same(one, keys, keys)), None)
+            return _merged(there, asked, fields[name])
+    return asked
+
+
+def _not_in(found: list[Any], asked: list[Any], keys: Any) -> list[Any]:
+    if not isinstance(keys, dict):
+        return [one for one in found if one not in asked]
+    return [one for one in found if not any(_is_same(one, other, keys) for other in asked)]
+
+
+def _is_same(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> bool:
+    """Whether two entries of a list are the same one, by its keys."""
+    return all(one.get(key, _DEFAULTS.get(key)) == other.get(key, _DEFAULTS.get(key)) for key in keys)
 
 
 def _name(entry: Any, fields: Fields) -> str:

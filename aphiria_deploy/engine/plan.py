@@ -10,6 +10,7 @@ from typing import Any
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.engine.applyset import Parent, Pruning, is_member, select_for_pruning
 from aphiria_deploy.engine.changes import FieldChange, field_changes
+from aphiria_deploy.engine.former_owners import NOTHING_LEFT, LeftBehind, owner
 from aphiria_deploy.engine.jobs import (
     Course,
     Decision,
@@ -22,24 +23,18 @@ from aphiria_deploy.engine.jobs import (
     template_difference,
 )
 from aphiria_deploy.engine.jobs import outcome as outcome_of
-from aphiria_deploy.engine.managed_fields import as_adopted, by_hand, comparable, managers, owned_fields
-from aphiria_deploy.engine.releases import ENVIRONMENT, SITE
+from aphiria_deploy.engine.managed_fields import by_hand, comparable, owned_fields
+from aphiria_deploy.engine.refusals import PlanError, explained, refuse_another_s
 from aphiria_deploy.engine.wanted import Wanted
 from aphiria_deploy.errors import (
-    AphiriaDeployError,
-    ConflictError,
     Errors,
     InvalidError,
     UnknownKindError,
 )
-from aphiria_deploy.kube import FIELD_MANAGER, Outcome
+from aphiria_deploy.kube import Outcome
 from aphiria_deploy.objects import GroupKind, ObjectKey
 
 _NOT_THERE: Manifest = {"metadata": {}}
-
-
-class PlanError(AphiriaDeployError):
-    """The cluster would refuse what is planned, or it would touch what is not ours."""
 
 
 class Action(StrEnum):
@@ -99,6 +94,7 @@ class Plan:
         parent: The ApplySet's parent, as it is now.
         target: The parent, when all is done.
         uids: The UIDs of the objects whose identity Jobs belong to, as far as these are there.
+        unseen: Where nobody could look for what is left behind.
     """
 
     waves: tuple[PlannedWave, ...]
@@ -106,6 +102,7 @@ class Plan:
     parent: Parent
     target: Parent
     uids: Mapping[ObjectKey, str] = field(default_factory=dict)
+    unseen: tuple[str, ...] = ()
 
     @property
     def steps(self) -> list[Step]:
@@ -139,11 +136,13 @@ class Live:
         objects: The live objects among those that are wanted, and all members of the set.
         namespaces: The namespaces that are wanted and there, and stay.
         uids: The UIDs of the objects whose identity Jobs belong to.
+        beside: What those that objects are taken over from have beside these.
     """
 
     objects: Mapping[ObjectKey, Manifest]
     namespaces: frozenset[str]
     uids: Mapping[ObjectKey, str]
+    beside: LeftBehind = NOTHING_LEFT
 
 
 @dataclass(frozen=True)
@@ -225,12 +224,14 @@ def plan(
     members = [
         item for item in live.objects.values() if is_member(item, circumstances.set_id, circumstances.environment)
     ]
+    prune = select_for_pruning(wanted.manifests, members, circumstances.set_id)
     return Plan(
         waves=tuple(planned),
-        prune=select_for_pruning(wanted.manifests, members, circumstances.set_id),
+        prune=Pruning(delete=(*prune.delete, *live.beside.records), kept=(*prune.kept, *live.beside.objects)),
         parent=parent,
         target=parent.holding(wanted.manifests),
         uids=live.uids,
+        unseen=live.beside.unseen,
     )
 
 
@@ -257,7 +258,8 @@ class _Planner:
         key = ObjectKey.of(manifest)
         live = self._live.objects.get(key)
         if live is not None:
-            self._refuse_what_is_not_ours(key, live)
+            told = self._circumstances
+            refuse_another_s(key, live, told.environment, told.site, take_over=told.take_over)
         if is_job(manifest):
             return self._job(key, manifest, live)
         if live is not None and is_going(live):
@@ -265,24 +267,6 @@ class _Planner:
         if key in self._wanted.secrets:
             return secret_step(manifest, live)
         return self._object(key, manifest, live)
-
-    def _refuse_what_is_not_ours(self, key: ObjectKey, live: Manifest) -> None:
-        labels = live["metadata"].get("labels") or {}
-        owner = labels.get(ENVIRONMENT)
-        if owner not in {None, self._circumstances.environment} or labels.get(SITE) not in {
-            None,
-            self._circumstances.site,
-        }:
-            raise PlanError(
-                f"{key}: found the object of {labels.get(SITE, 'another site')}'s environment {owner}, expected none, "
-                f"or one of {self._circumstances.environment}: two environments cannot share an object"
-            )
-        if not is_ours(live) and not self._circumstances.take_over:
-            others = ", ".join(sorted(filter(None, managers(live)))) or "somebody else"
-            raise PlanError(
-                f"{key}: found one that this tool did not make (its fields are {others}'s), expected none: nothing was "
-                "touched; to make it this environment's, say --take-over"
-            )
 
     def _object(self, key: ObjectKey, manifest: Manifest, live: Manifest | None) -> Step:
         outcome = self._tried.get(key)
@@ -292,13 +276,13 @@ class _Planner:
             # It is one that the cluster gets with this deploy.
             return Step(key, Action.CREATE, manifest)
         if outcome.error:
-            raise self._explained(key, outcome.error)
+            raise explained(key, live, outcome.error)
         would_be = outcome.get()
         if live is None:
             return Step(key, Action.CREATE, manifest)
         adopts = not is_ours(live)
-        changes = field_changes(live, as_adopted(live, would_be) if adopts else would_be)
-        same = not changes and owned_fields(live) == owned_fields(would_be)
+        changes = field_changes(live, would_be)
+        same = not adopts and not changes and owned_fields(live) == owned_fields(would_be)
         return Step(
             key,
             Action.NOTHING if same else Action.UPDATE,
@@ -316,25 +300,10 @@ class _Planner:
 
     def _why(self, live: Manifest, changes: Sequence[FieldChange], *, adopts: bool) -> str:
         if adopts:
-            return f"taken over from {', '.join(sorted(filter(None, managers(live)))) or 'nobody'}"
+            return _taken_over(live)
         if changes and (hands := by_hand(live)):
             return f"edited with {', '.join(sorted(hands))}: set back"
         return ""
-
-    def _explained(self, key: ObjectKey, error: AphiriaDeployError) -> AphiriaDeployError:
-        if isinstance(error, ConflictError) and error.conflicts:
-            fields = "; ".join(f"{conflict.field} is {conflict.manager}'s" for conflict in error.conflicts)
-            return PlanError(
-                f"{key}: found fields that others own: {fields}; expected them to be {FIELD_MANAGER}'s: take them out "
-                "of the site, or say --take-over"
-            )
-        if isinstance(error, InvalidError) and error.immutable_fields:
-            fields = ", ".join(error.immutable_fields)
-            return PlanError(
-                f"{key}: {fields}: found a change, expected none: the field is immutable, so the object would have to "
-                f"be replaced, and nothing but Jobs ever is; give it another name, or delete it first: {error}"
-            )
-        return error
 
     def _job(self, key: ObjectKey, manifest: Manifest, live: Manifest | None) -> Step:
         decision = _without_asking(manifest, self._jobs, self._live, self._circumstances)
@@ -359,7 +328,7 @@ class _Planner:
         """A Job that is replaced may differ from the one that is there in what is immutable, and in nothing else."""
         error = outcome.error
         if error and not (live is not None and isinstance(error, InvalidError) and error.immutable_fields):
-            raise self._explained(key, error)
+            raise explained(key, live, error)
 
     def _decide(
         self, key: ObjectKey, manifest: Manifest, live: Manifest | None, outcome: Outcome[Manifest]
@@ -378,7 +347,12 @@ def secret_step(manifest: Manifest, live: Manifest | None) -> Step:
     changes = field_changes(comparable(live, manifest), manifest)
     adopts = not is_ours(live)
     action = Action.UPDATE if changes or adopts else Action.NOTHING
-    return Step(key, action, manifest, live, force=True, adopts=adopts, changes=changes)
+    why = _taken_over(live) if adopts else ""
+    return Step(key, action, manifest, live, force=True, adopts=adopts, changes=changes, why=why)
+
+
+def _taken_over(live: Manifest) -> str:
+    return f"taken over from {owner(live) or 'nobody'}"
 
 
 def _without_asking(

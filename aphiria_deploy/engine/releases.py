@@ -67,6 +67,7 @@ class Release(
         tool: The version of this tool.
         commit: The commit of the site.
         rollback_of: The revision that it brought back.
+        took_over: Whether objects of others were taken over.
         secrets: The versions of the Secrets that pods were given, by ``namespace/name``.
         jobs: The inputs of the Jobs of class ``once`` that are complete, the last one last: they do not run again.
         finished: When it ended; none while it runs, or where what ran it died.
@@ -81,6 +82,7 @@ class Release(
     tool: str
     commit: str | None = None
     rollback_of: int | None = None
+    took_over: bool = False
     secrets: dict[str, int] = {}
     jobs: list[str] = []
     finished: datetime | None = None

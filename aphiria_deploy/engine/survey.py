@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
+from aphiria_deploy.engine.adoption import adoption_tried
 from aphiria_deploy.engine.applyset import PART_OF, Parent
 from aphiria_deploy.engine.managed_fields import BY_HAND
 from aphiria_deploy.engine.plan import Live, is_going, is_ours
@@ -141,9 +142,10 @@ def tried(
 
 def _tried(client: Client, manifest: Manifest, live: Live, deadline: Deadline, *, take_over: bool) -> Manifest:
     there = live.objects.get(ObjectKey.of(manifest))
-    adopts = take_over or (there is not None and not is_ours(there))
+    if there is not None and not is_ours(there):
+        return adoption_tried(client, there, manifest, deadline)
     try:
-        return client.apply(manifest, deadline, dry_run=True, force=adopts)
+        return client.apply(manifest, deadline, dry_run=True, force=take_over)
     except ConflictError as error:
         # What a person changed by hand is set back; what another program owns is not.
         if not error.conflicts or not all(conflict.manager.startswith(BY_HAND) for conflict in error.conflicts):

@@ -493,6 +493,14 @@ class Client:
         self._discover(deadline)
         return kind in self._discovered
 
+    def is_namespaced(self, kind: Kind, deadline: Deadline) -> bool:
+        """Whether objects of a kind are in namespaces.
+
+        Raises:
+            UnknownKindError: The server does not serve it.
+        """
+        return self._resource(kind, deadline).namespaced
+
     @contextlib.contextmanager
     def watch_stream(
         self, kind: Kind, query: Mapping[str, str], begin: Deadline, *, namespace: str | None, metadata_only: bool

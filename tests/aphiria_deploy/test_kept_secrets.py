@@ -8,7 +8,7 @@ import pytest
 
 from aphiria_deploy.bundle import Generated, SecretSpec
 from aphiria_deploy.engine.deploying import kept_secrets
-from aphiria_deploy.engine.plan import PlanError
+from aphiria_deploy.engine.refusals import PlanError
 from aphiria_deploy.errors import CombinedError
 from aphiria_deploy.secrets import VERSION
 

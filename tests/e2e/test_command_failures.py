@@ -217,6 +217,7 @@ def test_what_kubectl_applied_is_taken_over_only_when_asked(site_cluster: Cluste
     assert results(site_cluster, bundle) == []
     taken = commands.deploy(bundle, "--take-over")
     assert (taken.code, taken.data["result"]) == (0, "deployed"), taken
+    assert [what for what in taken.data["notLookedFor"] if "Ingress" in what and what.endswith(f" in {namespace}")]
     assert site_cluster.secret("env-var-secrets", namespace) == password
     assert commands.deploy(bundle).data["result"] == "unchanged"
 

@@ -13,7 +13,8 @@ import pytest
 from aphiria_deploy.engine.applyset import GROUP_KINDS, PART_OF
 from aphiria_deploy.engine.deploying import Report
 from aphiria_deploy.engine.marker import NAMESPACE
-from aphiria_deploy.engine.plan import Action, PlanError
+from aphiria_deploy.engine.plan import Action
+from aphiria_deploy.engine.refusals import PlanError
 from aphiria_deploy.engine.releases import ENVIRONMENT, SITE, Result
 from aphiria_deploy.engine.state import parent_name
 from aphiria_deploy.errors import CombinedError

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from aphiria_deploy.engine.applyset import Parent, Pruning
+from aphiria_deploy.engine.former_owners import LeftBehind
 from aphiria_deploy.engine.plan import Action, Circumstances, Live, Plan, PlannedWave, Step, counts, plan, to_be_tried
 from aphiria_deploy.engine.wanted import Wanted
 from aphiria_deploy.engine.waves import Wave
@@ -45,7 +46,9 @@ def _wanted(case: Case) -> Wanted:
 def _live(case: Case) -> Live:
     objects = {ObjectKey.of(item): item for item in case.get("live", ())}
     uids = {_key(name): uid for name, uid in case.get("uids", {}).items()}
-    return Live(objects, frozenset(case.get("namespaces", ["shop"])), uids)
+    beside = case.get("beside", {"records": [], "objects": []})
+    left = LeftBehind(tuple(beside["records"]), tuple((item, why) for item, why in beside["objects"]))
+    return Live(objects, frozenset(case.get("namespaces", ["shop"])), uids, left)
 
 
 def _key(name: str) -> ObjectKey:
