@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from aphiria_deploy.bundle import Manifest
 from aphiria_deploy.engine import deploying
-from aphiria_deploy.engine.helm_records import is_record
 from aphiria_deploy.engine.plan import Action, Plan, Step, counts
 from aphiria_deploy.errors import AphiriaDeployError
 from aphiria_deploy.objects import ObjectKey
@@ -40,6 +39,8 @@ def plan_text(plan: Plan, environment: str, outlook: Outlook | None = None) -> s
 
 
 def _why_deleted(item: Manifest) -> str:
+    from aphiria_deploy.engine.helm_records import is_record
+
     if is_record(item):
         release = item["metadata"]["labels"]["name"]
         return f"Helm's record of its release {release}: with it, helm uninstall would delete what is taken over"

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from aphiria_deploy.bundle import Bundle, SecretSpec
+from aphiria_deploy.bundle import Bundle, Manifest, SecretSpec
 from aphiria_deploy.engine import marker
-from aphiria_deploy.engine.left_behind import left_behind
-from aphiria_deploy.engine.plan import Circumstances, Plan, is_ours, plan, to_be_tried
+from aphiria_deploy.engine.plan import Circumstances, Live, Plan, is_ours, plan, to_be_tried
 from aphiria_deploy.engine.refusals import PlanError
 from aphiria_deploy.engine.releases import KEPT_JOBS, Release, Result
-from aphiria_deploy.engine.rivals import require_stopped
 from aphiria_deploy.engine.state import SECRET, Remembered, State
 from aphiria_deploy.engine.survey import Sought, secret_refs, survey, tried
 from aphiria_deploy.engine.wanted import needed_identities, wanted
@@ -31,6 +29,7 @@ if TYPE_CHECKING:
     from aphiria_deploy.capacity import Outlook
     from aphiria_deploy.diagnosis import Diagnosis
     from aphiria_deploy.engine.execute import Executor
+    from aphiria_deploy.engine.former_owners import LeftBehind
     from aphiria_deploy.engine.lease import Lease
 
 _RECORD_SECONDS = 15.0
@@ -227,15 +226,21 @@ class _Deploy:
             jobs_run=self._request.rollback_of is None,
             jobs_recorded=frozenset(job for release in releases for job in release.jobs),
         )
-        if self._request.take_over:
-            keys = {ObjectKey.of(item) for item in want.manifests}
-            strangers = [item for key, item in live.objects.items() if key in keys and not is_ours(item)]
-            require_stopped(self._client, strangers, self._deadline)
+        if self._request.take_over or any(map(_took_over_in_vain, releases)):
+            live = replace(live, beside=self._former_owners_have(want.manifests, live))
         asked = to_be_tried(want, live, circumstances)
         outcomes = tried(self._client, asked, live, self._deadline, take_over=self._request.take_over)
-        if self._request.take_over or any(map(_took_over_in_vain, releases)):
-            live = replace(live, beside=left_behind(self._client, want.manifests, live.objects, self._deadline))
         return _Planned(plan(want, live, outcomes, parent, circumstances), known, secrets, to_write)
+
+    def _former_owners_have(self, wanted_items: Sequence[Manifest], live: Live) -> LeftBehind:
+        """What those have that something is taken over from, none of whom may still apply it."""
+        from aphiria_deploy.engine.left_behind import left_behind
+        from aphiria_deploy.engine.rivals import require_stopped
+
+        keys = set(map(ObjectKey.of, wanted_items))
+        strangers = [item for key, item in live.objects.items() if key in keys and not is_ours(item)]
+        require_stopped(self._client, strangers, self._deadline)
+        return left_behind(self._client, wanted_items, live.objects, self._deadline)
 
     def _secrets(self, existing: Sequence[Mapping[str, Any]], known: Remembered) -> list[MadeSecret]:
         specs = self._bundle.secrets
