@@ -291,7 +291,7 @@ class _Planner:
             force=adopts or self._set_back(live),
             adopts=adopts,
             changes=changes,
-            why=self._why(live, changes, adopts=adopts),
+            why="" if same else self._why(live, changes, adopts=adopts),
         )
 
     def _set_back(self, live: Manifest) -> bool:
@@ -301,7 +301,9 @@ class _Planner:
     def _why(self, live: Manifest, changes: Sequence[FieldChange], *, adopts: bool) -> str:
         if adopts:
             return _taken_over(live)
-        if changes and (hands := by_hand(live)):
+        if not changes:
+            return "no value changes, but whose fields they are"
+        if hands := by_hand(live):
             return f"edited with {', '.join(sorted(hands))}: set back"
         return ""
 
