@@ -123,7 +123,7 @@ def run_within(options: Options, shown: Shown, cancellation: Cancellation) -> Re
             commit=options.commit,
             take_over=options.take_over,
             plan_only=options.plan_only,
-            approve=_approval(options, shown, foresight),
+            approve=_approval(options, shown, foresight, deadline),
             verify=_verify(options, settled.taken),
             timeout=options.timeout,
             wait_for_lock=options.wait_for_lock,
@@ -226,7 +226,7 @@ def _verify(options: Options, taken: _Taken) -> Verify:
     return verify
 
 
-def _approval(options: Options, shown: Shown, foresight: Foresight) -> Callable[[Plan], bool]:
+def _approval(options: Options, shown: Shown, foresight: Foresight, deadline: Deadline) -> Callable[[Plan], bool]:
     """Shows the plan; asks on a terminal, unless it is agreed to already."""
 
     def approve(plan: Plan) -> bool:
@@ -234,6 +234,8 @@ def _approval(options: Options, shown: Shown, foresight: Foresight) -> Callable[
         if options.yes:
             return True
         if is_watched():
+            # Who was told to stop meanwhile asks nobody.
+            deadline.check("an answer")
             return shown.ask(f"Deploy {options.environment}?")
         if options.environment in {"production", "preview-base"}:
             raise InputError(f"{options.environment}: found nobody to ask, expected --yes: others depend on it")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, Protocol, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 import typer
 
@@ -132,18 +134,34 @@ def _confirmed(question: str) -> bool:
     Raises:
         CancelledError: Nobody answers any more.
     """
-    before = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Through a descriptor: one that comes just before the answer is waited for would not be seen until somebody types.
+    told, teller = socket.socketpair()
+    teller.setblocking(False)
+    former = signal.set_wakeup_fd(teller.fileno(), warn_on_full_buffer=False)
+    before = {number: signal.signal(number, lambda *_: None) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return typer.confirm(question, err=True)
-    except (typer.Abort, KeyboardInterrupt):
-        raise CancelledError(f"{question} Found no answer: stopped, and nothing was changed") from None
+        while (answer := _answer(question, told)) not in _ANSWERS:
+            typer.echo(f"found {answer!r}, expected y or n", err=True)
+        return _ANSWERS[answer]
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(former)
+        teller.close()
+        told.close()
 
 
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
+_ANSWERS = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+def _answer(question: str, told: socket.socket) -> str:
+    typer.echo(f"{question} [y/N]: ", nl=False, err=True)
+    ready, _, _ = select.select([sys.stdin, told], [], [])
+    line = "" if told in ready else sys.stdin.readline()
+    if not line:
+        typer.echo(err=True)
+        raise CancelledError(f"{question} Found no answer: stopped, and nothing was changed")
+    return line.strip().lower()
 
 
 def is_watched() -> bool:

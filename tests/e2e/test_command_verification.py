@@ -193,10 +193,12 @@ def test_on_a_terminal_what_is_agreed_to_is_shown_as_it_goes(
     name = asked_about.environment.name
     terminal = Terminal(commands, *commands.deploying(asked_about))
     terminal.until(f"Deploy {name}? [y/N]: ")
-    terminal.type("y\n")
+    terminal.type("perhaps\n")
+    terminal.until("found 'perhaps', expected y or n")
+    terminal.type("Yes\n")
 
     assert terminal.end() == 0, terminal.seen
-    after = terminal.seen.partition("[y/N]: ")[2]
+    after = terminal.seen.rpartition("[y/N]: ")[2]
     # The cursor moves: lines are written anew where they stand.
     assert "\x1b[2K" in after
     assert f"Deployment preview-{name}/web: " in after
