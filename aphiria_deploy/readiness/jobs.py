@@ -31,7 +31,7 @@ def has_done_its_work(item: Object, pods: Iterable[Object]) -> bool:
     """Whether a pod of a Job has ended well, where one is all that it asks for.
 
     Its controller looks at what became of pods once a second, and then says Complete:
-    https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/controller/job/job_controller.go (``syncJobBatchPeriod``).
+    https://github.com/kubernetes/kubernetes/blob/v1.36.2/pkg/controller/job/job_controller.go (``SyncJobBatchPeriod``).
 
     Args:
         item: The Job.

@@ -93,10 +93,11 @@ class GivenPlane(Plane):
                 "while the tests run is deleted; make one, for example with kind create cluster",
                 returncode=4,
             )
+        # Before anything that ends in cleaning: what is not known to have been there is deleted then.
+        self._before = set(self._everything())
+        self._labels = self._labelled()
         GivenPlane._lent = True
         try:
-            self._before = set(self._everything())
-            self._labels = self._labelled()
             self._make_administrator()
             self._cordoned = [
                 node["metadata"]["name"] for node in self._listed("nodes") if not node["spec"].get("unschedulable")
@@ -181,6 +182,7 @@ class GivenPlane(Plane):
 
     def _clean(self) -> None:
         """Deletes what came, and sees it gone: definitions after what they define, the node that stood in last."""
+        assert self._before, "nobody looked at what was there, so nothing is known to be the tests' own"
         end = time.monotonic() + _GONE_SECONDS
         while found := set(self._everything()) - self._before:
             assert time.monotonic() < end, f"still there: {', '.join(map(str, sorted(found)))}"

@@ -10,6 +10,7 @@ import pytest
 from aphiria_deploy.engine.plan import Action
 from aphiria_deploy.engine.releases import Result
 from aphiria_deploy.kube import Deadline, Kind, Ref
+from aphiria_deploy.readiness import judge
 from tests.e2e.engine import Cluster, Heard, inputs, preview, soon, steps
 from tests.e2e.pod_status import Behaviour
 from tests.e2e.small import SHARED, Small
@@ -64,6 +65,19 @@ def test_an_image_is_changed_rolled_back_and_all_of_it_destroyed(site_cluster: C
     assert gone.result == "destroyed", gone.error
     assert site_cluster.destroy(name).result == "absent"
     assert site_cluster.leftovers(name) == []
+
+
+def test_when_a_deploy_is_done_its_jobs_are_complete_and_not_only_their_pods(site_cluster: Cluster) -> None:
+    # Without pods that serve nothing takes as long as the Job controller, which looks once a second.
+    small = Small(with_pods=False)
+    report = site_cluster.deploy(small.bundle())
+    assert report.result == "deployed", report.error
+    assert report.plan
+    jobs = [step.key for step in report.plan.steps if step.key.group_kind.kind == "Job"]
+    assert len(jobs) == 2
+    for key in jobs:
+        ref = Ref(Kind("batch/v1", "Job"), key.name, key.namespace)
+        assert judge(site_cluster.client.get(ref, soon())).ok
 
 
 def test_one_changed_image_restarts_its_pods_and_runs_its_migration_alone(site_cluster: Cluster) -> None:
